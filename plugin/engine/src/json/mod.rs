@@ -1,0 +1,16 @@
+//! JSON as the engine needs it: a scanner that validates without building anything, views that
+//! borrow from the scanned bytes, and a writer for the few values that the engine adds.
+//!
+//! [`scan`] proves once that a record is JSON; after that [`members`] and [`elements`] walk its
+//! parts. They are written for validated bytes and merely end early on anything else.
+
+mod scan;
+mod text;
+mod walk;
+mod write;
+
+pub use scan::{Error, Scanned, scan};
+pub(crate) use scan::{skip_string, skip_value, skip_whitespace};
+pub use text::Text;
+pub use walk::{Kind, Raw, elements, members};
+pub use write::{push_escaped, push_number, push_string};

@@ -1,0 +1,89 @@
+//! Writing the few JSON values that the engine adds to a record.
+
+/// Appends `bytes` as a JSON string, quotes included; what is no UTF-8 becomes U+FFFD.
+pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    push_escaped(out, bytes);
+    out.push(b'"');
+}
+
+/// Appends `bytes` as they stand inside a JSON string; what is no UTF-8 becomes U+FFFD.
+pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        push_escaped_utf8(out, chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+fn push_escaped_utf8(out: &mut Vec<u8>, mut bytes: &[u8]) {
+    while let Some(special) = bytes.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
+        let (plain, rest) = bytes.split_at(special);
+        out.extend_from_slice(plain);
+        let Some((&byte, rest)) = rest.split_first() else { return };
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => {
+                let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[digit(control >> 4), digit(control & 15)]);
+            }
+        }
+        bytes = rest;
+    }
+    out.extend_from_slice(bytes);
+}
+
+/// Appends an integer in decimal.
+pub fn push_number(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        if let Some(digit) = digits.get_mut(at) {
+            *digit = b'0' + (rest % 10) as u8;
+        }
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_json_whatever_the_bytes() {
+        for (bytes, written) in [
+            (&b"plain"[..], r#""plain""#),
+            (b"a\"b\\c\nd\te\x01\x1f", r#""a\"b\\c\nd\te\u0001\u001f""#),
+            ("ü".as_bytes(), "\"ü\""),
+            (b"a\xffb\xc3", "\"a\u{fffd}b\u{fffd}\""),
+        ] {
+            let mut out = Vec::new();
+            push_string(&mut out, bytes);
+            assert_eq!(String::from_utf8(out).unwrap(), written);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 7, -1, 200, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            push_number(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+}
