@@ -11,4 +11,5 @@
 
 pub mod json;
 pub mod problem;
+pub mod record;
 pub mod yaml;

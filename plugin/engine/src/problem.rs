@@ -57,12 +57,24 @@ pub struct Problems {
 
 impl Problems {
     /// Adds an error.
-    pub fn error(&mut self, file: &Arc<str>, line: u32, field: impl Into<String>, message: impl Into<String>) {
+    pub fn error(
+        &mut self,
+        file: &Arc<str>,
+        line: u32,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) {
         self.push(Severity::Error, file, line, field.into(), message.into());
     }
 
     /// Adds a warning.
-    pub fn warning(&mut self, file: &Arc<str>, line: u32, field: impl Into<String>, message: impl Into<String>) {
+    pub fn warning(
+        &mut self,
+        file: &Arc<str>,
+        line: u32,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) {
         self.push(Severity::Warning, file, line, field.into(), message.into());
     }
 

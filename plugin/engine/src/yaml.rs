@@ -79,8 +79,12 @@ impl Scalar {
         }
         match self.text.as_str() {
             "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
-            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Resolved::Bool(true),
-            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => Resolved::Bool(false),
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+                Resolved::Bool(true)
+            }
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+                Resolved::Bool(false)
+            }
             text => resolve_number(text).unwrap_or(Resolved::Str(text)),
         }
     }
@@ -104,7 +108,9 @@ fn resolve_number(text: &str) -> Option<Resolved<'_>> {
         i64::from_str_radix(hex, 16)
     } else if let Some(binary) = digits.strip_prefix("0b") {
         i64::from_str_radix(binary, 2)
-    } else if let Some(octal) = digits.strip_prefix("0o").or(digits.strip_prefix('0').filter(|rest| !rest.is_empty())) {
+    } else if let Some(octal) =
+        digits.strip_prefix("0o").or(digits.strip_prefix('0').filter(|rest| !rest.is_empty()))
+    {
         i64::from_str_radix(octal, 8)
     } else {
         digits.parse()
@@ -144,7 +150,11 @@ impl Node {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Node> {
         let Value::Mapping(members) = &self.value else { return None };
-        members.iter().rev().find(|(key, _)| key.scalar().is_some_and(|key| key.text == name)).map(|(_, value)| value)
+        members
+            .iter()
+            .rev()
+            .find(|(key, _)| key.scalar().is_some_and(|key| key.text == name))
+            .map(|(_, value)| value)
     }
 
     /// What the node is, for messages: "a mapping", "a list", "the number 4", "the string \"x\"".
@@ -171,10 +181,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|e| SyntaxError {
-            line: line(e.marker().line()),
-            message: e.info().to_owned(),
-        })?;
+        let (event, span) =
+            event.map_err(|e| SyntaxError { line: line(e.marker().line()), message: e.info().to_owned() })?;
         let line = line(span.start.line());
         builder.event(event, line).map_err(|message| SyntaxError { line, message })?;
     }
@@ -207,7 +215,8 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
-                let tag = tag.as_deref().filter(|tag| Tag::is_yaml_core_schema(tag)).map(|tag| tag.suffix.clone());
+                let tag =
+                    tag.as_deref().filter(|tag| Tag::is_yaml_core_schema(tag)).map(|tag| tag.suffix.clone());
                 let value = Value::Scalar(Scalar { text: text.into_owned(), plain, tag });
                 self.add(Node { line, value }, anchor)
             }
@@ -215,7 +224,8 @@ impl Builder {
             Event::MappingStart(anchor, _) => self.open(anchor, line, true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Open { anchor, line, mapping, children }) = self.open.pop() else { return Ok(()) };
-                let value = if mapping { Value::Mapping(pair_up(children)?) } else { Value::Sequence(children) };
+                let value =
+                    if mapping { Value::Mapping(pair_up(children)?) } else { Value::Sequence(children) };
                 self.add(Node { line, value }, anchor)
             }
             Event::Alias(anchor) => {
@@ -234,7 +244,11 @@ impl Builder {
                 node.line = line;
                 self.add(node, 0)
             }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
         }
     }
 
@@ -272,7 +286,8 @@ fn measure(node: &Node) -> (usize, usize) {
             Value::Scalar(_) => continue,
             Value::Sequence(items) => pending.extend(items.iter().map(|item| (item, level + 1))),
             Value::Mapping(members) => {
-                pending.extend(members.iter().flat_map(|(key, value)| [(key, level + 1), (value, level + 1)]));
+                pending
+                    .extend(members.iter().flat_map(|(key, value)| [(key, level + 1), (value, level + 1)]));
             }
         }
         height = height.max(level);

@@ -1,0 +1,44 @@
+//! First stage: finds the audit event in a record and gives a borrowed view of it.
+
+mod event;
+mod top_level;
+
+pub(crate) use event::Touched;
+pub use event::{Event, Member, ObjectRef, Place, User};
+pub(crate) use top_level::TopLevel;
+
+use crate::json;
+use std::fmt;
+
+/// Why a record could not be treated as an audit event. Such a record passes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The record is not JSON.
+    NotJson(json::Error),
+    /// The record is JSON, but not an object.
+    NotAnObject,
+    /// The record is an object, but nothing says that it is an audit event.
+    NotAnAuditEvent,
+    /// A member has another type than the audit API gives it.
+    WrongType(&'static str),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(error) => error.fmt(f),
+            Self::NotAnObject => f.write_str("not a JSON object"),
+            Self::NotAnAuditEvent => {
+                f.write_str("not an audit event: neither apiVersion audit.k8s.io/… nor auditID and stage")
+            }
+            Self::WrongType(member) => write!(f, "{member} has another type than in audit.k8s.io"),
+        }
+    }
+}
+
+impl From<json::Error> for Unreadable {
+    fn from(error: json::Error) -> Self {
+        Self::NotJson(error)
+    }
+}
