@@ -5,11 +5,20 @@
 //! record bytes ─▶ record ─▶ policy ─▶ normalize ─▶ detect ─▶ route ─▶ emit ─▶ record bytes, or nothing
 //! ```
 //!
-//! The modules below stand in the order in which a record passes through them. The engine does no
-//! I/O, asks no clock and knows no host; it never panics on what it reads, and never recurses over it.
+//! [`Engine`] takes a record along this way; [`config`] says what it is to do. The modules of the stages
+//! stand below in the order of the flow. The engine does no I/O, asks no clock and knows no host; it never
+//! panics on what it reads, and never recurses over it.
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "tests may panic"))]
+
+pub mod config;
+mod engine;
+
+mod emit;
+pub mod record;
 
 pub mod json;
 pub mod problem;
-pub mod record;
 pub mod yaml;
+
+pub use config::Config;
+pub use engine::{Engine, Outcome};

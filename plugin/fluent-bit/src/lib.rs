@@ -1,1 +1,148 @@
-//! C ABI.
+//! The audit filter as a core WebAssembly module with Fluent Bit's C ABI: memory in, memory out.
+//!
+//! A host calls `_initialize` once, then for each record `malloc` twice (tag and record), `audit_filter`,
+//! and `free` twice if it cares to. All that happens to the record happens in the engine; this crate
+//! owns the addresses, the reading of configuration files through WASI, and nothing else.
+//!
+//! The module is single-threaded and its exports never call each other, which every `SAFETY` comment
+//! about [`State`] rests on.
+
+#![expect(unsafe_code, reason = "the ABI is addresses and lengths")]
+
+mod files;
+mod pool;
+mod wasi;
+
+use audit_filter_engine::{Config, Engine};
+use pool::Pool;
+use std::cell::UnsafeCell;
+use std::ffi::c_char;
+use std::slice;
+
+/// Everything the module keeps between calls.
+struct State {
+    pool: Pool,
+    engine: Option<Engine>,
+    /// The result of the last call, NUL-terminated.
+    output: Vec<u8>,
+    /// Set while a record is being filtered: found set at the start of a call, the call before trapped.
+    filtering: bool,
+}
+
+/// The one [`State`], reachable from the exports alone.
+struct Global(UnsafeCell<State>);
+
+// SAFETY: the module is built without threads, so nothing is ever shared between any.
+unsafe impl Sync for Global {}
+
+static STATE: Global =
+    Global(UnsafeCell::new(State { pool: Pool::new(), engine: None, output: Vec::new(), filtering: false }));
+
+/// Runs `f` on the state.
+///
+/// Not a lock: a host that interrupts a call by a trap leaves it as it is, and the next call must work.
+fn with_state<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    // SAFETY: the exports are the only callers, each calls once and none calls another, on one thread:
+    // no other reference to the state exists while `f` runs. One that a trap left behind is never used again.
+    f(unsafe { &mut *STATE.0.get() })
+}
+
+/// Reads the configuration. A host that follows the WASI reactor convention calls this first.
+///
+/// Looks into each directory that the host has opened for `audit-filter.yaml` (the configuration) and
+/// `audit-policy.yaml` (a plain Kubernetes audit policy, which overrides the configuration's). Without
+/// either the built-in defaults apply.
+///
+/// # Traps
+/// Where the configuration has an error, after printing each problem to standard error: Fluent Bit 4.1
+/// and later then refuses to start.
+#[unsafe(export_name = "_initialize")]
+pub extern "C" fn initialize() {
+    with_state(|state| {
+        if state.engine.is_none() {
+            state.engine = Some(Engine::new(load_config()));
+        }
+    });
+}
+
+/// The configuration that the host's directories hold, or the defaults.
+fn load_config() -> Config {
+    let loaded = files::load();
+    for problem in &loaded.problems {
+        wasi::print_error(&format!("audit-filter: {problem}"));
+    }
+    match loaded.config {
+        Some(config) => config,
+        None => {
+            wasi::print_error("audit-filter: the configuration cannot be used, so nothing is filtered");
+            abort()
+        }
+    }
+}
+
+/// Ends the call without a result.
+fn abort() -> ! {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = "wasm32"))]
+    std::process::abort()
+}
+
+/// Hands the host `size` bytes of the module's memory, aligned to 8; null where memory is exhausted.
+#[cfg_attr(target_arch = "wasm32", unsafe(export_name = "malloc"))]
+pub extern "C" fn pool_malloc(size: usize) -> *mut u8 {
+    with_state(|state| state.pool.take(size))
+}
+
+/// Takes back what [`pool_malloc`] handed out. Null and addresses it did not hand out are ignored.
+#[cfg_attr(target_arch = "wasm32", unsafe(export_name = "free"))]
+pub extern "C" fn pool_free(start: *mut u8) {
+    with_state(|state| state.pool.release(start));
+}
+
+/// Filters one record: `record_len` bytes at `record`, one JSON object.
+///
+/// Returns the address of the NUL-terminated record to go on with; an empty string drops it. The result
+/// stays valid until the next call. The buffers of tag and record belong to the module again when the
+/// call returns, whether the host frees them or not. Tag and time are not used: an event's time is its own.
+///
+/// # Safety
+/// `record` must be null or the address of `record_len` readable bytes that nothing else writes meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn audit_filter(
+    tag: *const u8,
+    _tag_len: usize,
+    _time_sec: u32,
+    _time_nsec: u32,
+    record: *const u8,
+    record_len: usize,
+) -> *const c_char {
+    with_state(|state| {
+        let engine = state.engine.get_or_insert_with(|| Engine::new(load_config()));
+        if std::mem::replace(&mut state.filtering, true) {
+            engine.recover();
+            std::mem::forget(std::mem::take(&mut state.output));
+        }
+        // SAFETY: the caller's promise; nothing in the module writes the host's buffers.
+        let record_bytes = unsafe { bytes(record, record_len) };
+        state.output.clear();
+        engine.filter(record_bytes, &mut state.output);
+        state.output.push(0);
+        state.filtering = false;
+        state.pool.release(tag);
+        state.pool.release(record);
+        state.output.as_ptr().cast()
+    })
+}
+
+/// The bytes at an address that a host gave, empty for null or a length of zero.
+///
+/// # Safety
+/// As for [`slice::from_raw_parts`], except that `start` may be null.
+unsafe fn bytes<'a>(start: *const u8, len: usize) -> &'a [u8] {
+    if start.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise; the address is not null.
+    unsafe { slice::from_raw_parts(start, len) }
+}

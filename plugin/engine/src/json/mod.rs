@@ -10,7 +10,7 @@ mod walk;
 mod write;
 
 pub use scan::{Error, Scanned, scan};
-pub(crate) use scan::{skip_string, skip_value, skip_whitespace};
+pub(crate) use scan::{HIGH, skip_string, skip_value, skip_whitespace};
 pub use text::Text;
 pub use walk::{Kind, Raw, elements, members};
 pub use write::{push_escaped, push_number, push_string};

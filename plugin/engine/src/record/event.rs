@@ -52,8 +52,14 @@ pub enum Member {
 impl Member {
     const COUNT: usize = Self::Annotations as usize + 1;
 
-    fn of_name(name: Text<'_>) -> Option<Self> {
-        Some(match &*name.decode() {
+    /// The member of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::of_bytes(name.as_bytes())
+    }
+
+    fn of_bytes(name: &[u8]) -> Option<Self> {
+        Some(match name {
             b"kind" => Self::Kind,
             b"apiVersion" => Self::ApiVersion,
             b"level" => Self::Level,
@@ -235,8 +241,8 @@ pub struct Event<'a> {
     pub(crate) places: Vec<(Touched, Place)>,
     /// Offset of the closing brace.
     pub(crate) close: usize,
-    /// Whether the object has any member at all.
-    pub(crate) has_members: bool,
+    /// Whether a byte above 0x7f may stand in it: only then can the event be other than UTF-8.
+    pub(crate) non_ascii: bool,
 }
 
 /// The members that the engine may have to change.
@@ -266,7 +272,7 @@ impl<'a> Event<'a> {
             object_ref: None,
             places: Vec::new(),
             close: 0,
-            has_members: false,
+            non_ascii: false,
         };
         event.scan(object, output_key)?;
         if !event.is_audit_event() {
@@ -279,8 +285,7 @@ impl<'a> Event<'a> {
     fn scan(&mut self, src: &'a [u8], output_key: &[u8]) -> Result<(), Unreadable> {
         let mut scanner = super::TopLevel::new(src)?;
         while let Some((name, place)) = scanner.next()? {
-            self.has_members = true;
-            let member = Member::of_name(name);
+            let member = Member::of_bytes(&name.decode());
             let touched = match member {
                 Some(Member::Level) => Some(Touched::Level),
                 Some(Member::RequestObject) => Some(Touched::RequestObject),
@@ -299,6 +304,7 @@ impl<'a> Event<'a> {
             }
         }
         self.close = scanner.close();
+        self.non_ascii = scanner.non_ascii();
         Ok(())
     }
 

@@ -8,6 +8,8 @@ pub(crate) struct TopLevel<'a> {
     src: &'a [u8],
     pos: usize,
     first: bool,
+    /// All bytes of names and strings so far, or-ed together.
+    high_bits: u64,
 }
 
 impl<'a> TopLevel<'a> {
@@ -15,7 +17,7 @@ impl<'a> TopLevel<'a> {
     pub(crate) fn new(src: &'a [u8]) -> Result<Self, Unreadable> {
         let start = skip_whitespace(src, 0);
         match src.get(start) {
-            Some(b'{') => Ok(Self { src, pos: start + 1, first: true }),
+            Some(b'{') => Ok(Self { src, pos: start + 1, first: true, high_bits: 0 }),
             // Tell a list or a number from garbage.
             _ => {
                 json::scan(src, start)?;
@@ -39,13 +41,13 @@ impl<'a> TopLevel<'a> {
             return expected(pos, "a member name");
         }
         let name = pos;
-        let name_end = skip_string(src, name + 1, &mut 0)?;
+        let name_end = skip_string(src, name + 1, &mut self.high_bits)?;
         let colon = skip_whitespace(src, name_end);
         if src.get(colon) != Some(&b':') {
             return expected(colon, "a colon");
         }
         let value = skip_whitespace(src, colon + 1);
-        let end = skip_value(src, value, &mut 0)?;
+        let end = skip_value(src, value, &mut self.high_bits)?;
         self.pos = end;
         let text = Text::new(src.get(name + 1..name_end - 1).unwrap_or_default());
         Ok(Some((text, Place { name, value, end })))
@@ -58,6 +60,11 @@ impl<'a> TopLevel<'a> {
         }
         self.pos = close;
         Ok(None)
+    }
+
+    /// Whether a byte above 0x7f may have been seen so far: only then can the record be other than UTF-8.
+    pub(crate) fn non_ascii(&self) -> bool {
+        self.high_bits & json::HIGH != 0
     }
 
     /// Offset of the closing brace, once [`next`](Self::next) has found it.
