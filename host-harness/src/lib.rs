@@ -1,0 +1,3 @@
+//! What the command line is made of.
+
+pub mod follow;
