@@ -1,2 +1,88 @@
-//! Build automation.
-fn main() {}
+//! Build automation: everything that is more than one `cargo` command.
+//!
+//! Where things are:
+//!
+//! - [`plugin`] builds the WebAssembly module: [`toolchain`] finds a compiler that can, [`reencode`] turns what the
+//!   linker wrote into what the hosts read, [`verify`] checks the result against what they promise and demand
+//! - [`ci`] runs every check, in the order in which a mistake shows soonest
+//! - [`tidy`] checks what no compiler does: the texts, the links, the map in `ARCHITECTURE.md`
+//! - [`workspace`] and [`process`] are what these share: the places in the checkout, child processes
+//!
+//! Everything printed is for people and goes to standard error. Exit status: 0 done, 1 a step failed, 2 wrong
+//! command line.
+
+mod ci;
+mod module;
+mod plugin;
+mod process;
+mod reencode;
+mod tidy;
+mod toolchain;
+mod verify;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds and checks the audit filter.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Builds the WebAssembly module for Fluent Bit: target/plugin/audit_filter.wasm
+    #[command(after_help = plugin::HELP)]
+    Plugin {
+        /// Build a second time, from a copy of the sources elsewhere, and fail unless every byte is the same
+        #[arg(long)]
+        check_reproducible: bool,
+    },
+    /// Runs what CI runs: formatting, lints, the module, the command line, all tests, tidy
+    #[command(after_help = ci::HELP)]
+    Ci,
+    /// Checks what no compiler does: file openings, leftovers, sizes, links, the code map
+    #[command(after_help = tidy::HELP)]
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match CommandLine::parse().task {
+        Task::Plugin { check_reproducible: false } => plugin::run(),
+        Task::Plugin { check_reproducible: true } => plugin::check_reproducible(),
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+
+    #[test]
+    fn the_command_line_is_well_defined() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_task_has_an_example_in_its_help() {
+        for task in CommandLine::command().get_subcommands() {
+            let name = task.get_name();
+            let help = task.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("cargo xtask {name}")), "{name}: {help:?}");
+        }
+    }
+}

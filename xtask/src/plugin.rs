@@ -1,0 +1,238 @@
+//! `cargo xtask plugin`: builds the modules that collectors load, into `target/plugin/`.
+//!
+//! ```text
+//! plugin/fluent-bit ─▶ rustc, wasm-ld ─▶ reencode ─▶ verify ─▶ target/plugin/audit_filter.wasm
+//! ```
+//!
+//! The same sources give the same bytes, in whatever directory they lie: paths of the machine are replaced at
+//! compilation, the linker's custom sections are dropped, and [`check_reproducible`] proves it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::reencode::{self, STACK_POINTER};
+use crate::toolchain::{TARGET, Toolchain};
+use crate::verify;
+use crate::workspace;
+
+/// What `cargo xtask plugin --help` ends with.
+pub(crate) const HELP: &str = "\
+The compiler is rustup's with the target wasm32-unknown-unknown, added if missing, or else the
+distribution's with the sources of its standard library, installed if missing, by root, on Debian.
+
+Environment:
+  AUDIT_FILTER_TOOLCHAIN  rustup or distribution: use this one and never the other
+
+Examples:
+  cargo xtask plugin
+  AUDIT_FILTER_TOOLCHAIN=distribution cargo xtask plugin --check-reproducible";
+
+/// The package of the core module with Fluent Bit's ABI.
+const CORE_PACKAGE: &str = "audit-filter-fluent-bit";
+
+/// What cargo calls its result, and we ours.
+const CORE_FILE: &str = "audit_filter.wasm";
+
+/// The cargo profile of the modules, in the workspace's manifest.
+const PROFILE: &str = "plugin";
+
+/// Bytes for the stack in linear memory, which holds what has an address: buffers, arrays, structures passed by
+/// reference. Nothing recurses over input, so that what the deepest chain of calls needs does not grow with an event.
+/// The compiler's own choice is 1 MiB, and each instance would pay for it (before Fluent Bit 4.1, one for every chunk).
+const STACK_SIZE: usize = 64 * 1024;
+
+/// Builds the modules and says what came of it.
+///
+/// # Errors
+///
+/// Where no toolchain can be found, the build fails, or a module would not load in every host.
+pub(crate) fn run() -> Result<()> {
+    let root = workspace::root();
+    let _turn = take_turn(&root)?;
+    let toolchain = Toolchain::find(&root)?;
+    let module = build_core(&toolchain, &root, &root.join("target/wasm"))?;
+    let path = workspace::plugin_directory(&root).join(CORE_FILE);
+    let changed = workspace::write_if_changed(&path, &module)?;
+    let news = if changed { "" } else { ", unchanged" };
+    eprintln!("{}: {} bytes{news}, built with {}", path.display(), module.len(), toolchain.describe());
+    Ok(())
+}
+
+/// Builds here and from a copy of the sources elsewhere, with nothing kept from earlier builds there.
+///
+/// # Errors
+///
+/// Where the two modules differ, or for the reasons [`run`] has.
+pub(crate) fn check_reproducible() -> Result<()> {
+    run()?;
+    let root = workspace::root();
+    let _turn = take_turn(&root)?;
+    let toolchain = Toolchain::find(&root)?;
+    let here = build_core(&toolchain, &root, &root.join("target/wasm"))?;
+
+    let elsewhere = root.join("target/reproducible");
+    if elsewhere.exists() {
+        fs::remove_dir_all(&elsewhere).with_context(|| format!("cannot delete {}", elsewhere.display()))?;
+    }
+    let copy = elsewhere.join("another checkout");
+    copy_sources(&root, &copy)?;
+    let there = build_core(&toolchain, &copy, &elsewhere.join("intermediate"))?;
+
+    if let Some(at) = first_difference(&here, &there) {
+        // Both are kept for whoever looks for the reason.
+        let (one, other) = (elsewhere.join("here.wasm"), elsewhere.join("there.wasm"));
+        workspace::write_if_changed(&one, &here)?;
+        workspace::write_if_changed(&other, &there)?;
+        bail!(
+            "the same sources gave different modules ({} and {} bytes, first difference at byte {at}): compare {} and {}",
+            here.len(),
+            there.len(),
+            one.display(),
+            other.display()
+        );
+    }
+    fs::remove_dir_all(&elsewhere).with_context(|| format!("cannot delete {}", elsewhere.display()))?;
+    eprintln!("reproducible: two builds in different directories gave the same {} bytes", here.len());
+    Ok(())
+}
+
+/// Waits until no other process builds modules in this checkout; tests do, at the same time. The turn ends when the
+/// file is dropped.
+fn take_turn(root: &Path) -> Result<File> {
+    let directory = workspace::plugin_directory(root);
+    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let path = directory.join(".lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => eprintln!("waiting for another build of the modules"),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
+    }
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Compiles, links, re-encodes and verifies the core module; returns its bytes.
+///
+/// `root` is the checkout to build, `intermediate` where cargo may keep its files.
+fn build_core(toolchain: &Toolchain, root: &Path, intermediate: &Path) -> Result<Vec<u8>> {
+    let target_directory = intermediate.join(toolchain.directory_name());
+    let mut crates = downloaded_crates();
+    loop {
+        compile(toolchain, root, &target_directory, &crates)?;
+        // A first build on a machine may have made the directories whose names must not get into the module.
+        let now = downloaded_crates();
+        if now == crates {
+            break;
+        }
+        crates = now;
+    }
+    let linked = target_directory.join(TARGET).join(PROFILE).join(CORE_FILE);
+    let linked = fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
+    let module = reencode::finish(&linked)?;
+    let mut machine_paths = toolchain.library_paths();
+    machine_paths.extend(crates);
+    // Not the root itself, which may be short enough to occur in a rule: `/srv`.
+    machine_paths.extend([root.join("plugin"), target_directory]);
+    verify::check(&module, &machine_paths)?;
+    Ok(module)
+}
+
+fn compile(toolchain: &Toolchain, root: &Path, target_directory: &Path, crates: &[PathBuf]) -> Result<()> {
+    let mut command = toolchain.cargo();
+    command
+        .current_dir(root)
+        .args(["build", "--package", CORE_PACKAGE, "--profile", PROFILE])
+        .args(toolchain.build_arguments())
+        .arg("--target-dir")
+        .arg(target_directory)
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(toolchain, root, target_directory, crates)?);
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "building {CORE_PACKAGE} for {TARGET} failed");
+    Ok(())
+}
+
+/// The flags of rustc, in cargo's encoding that allows blanks in them.
+fn rust_flags(
+    toolchain: &Toolchain,
+    root: &Path,
+    target_directory: &Path,
+    crates: &[PathBuf],
+) -> Result<OsString> {
+    let mut flags = vec![
+        format!("-Clink-arg=-zstack-size={STACK_SIZE}"),
+        // The stack lies below everything else, so that an overflow traps instead of writing into data.
+        "-Clink-arg=--stack-first".to_owned(),
+        "-Clink-arg=--gc-sections".to_owned(),
+        "-Clink-arg=--strip-all".to_owned(),
+        // For `reencode`, which finds the stack pointer by this and takes the export away again.
+        format!("-Clink-arg=--export={STACK_POINTER}"),
+    ];
+    // The last prefix that fits is the one that rustc takes: what lies inside of something else comes after it.
+    let crate_prefixes = crates.iter().map(|directory| (directory.as_path(), "/crates"));
+    let prefixes = [(root, "/audit-filter"), (target_directory, "/target")].into_iter().chain(crate_prefixes);
+    for (directory, name) in prefixes {
+        let Some(directory) = directory.to_str() else {
+            bail!("{} is not UTF-8: build in a directory whose name is", directory.display());
+        };
+        flags.push(format!("--remap-path-prefix={directory}={name}"));
+    }
+    flags.extend(toolchain.rustc_arguments());
+    Ok(OsString::from(flags.join("\u{1f}")))
+}
+
+/// The directories that cargo unpacks crates into: one for each registry, named after it.
+fn downloaded_crates() -> Vec<PathBuf> {
+    let Some(sources) = workspace::cargo_home().map(|home| home.join("registry/src")) else {
+        return Vec::new();
+    };
+    let Ok(entries) = fs::read_dir(sources) else { return Vec::new() };
+    let mut directories: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    directories.sort();
+    directories
+}
+
+fn copy_sources(root: &Path, copy: &Path) -> Result<()> {
+    for file in workspace::files(root)? {
+        let (from, to) = (root.join(&file), copy.join(&file));
+        if !from.is_file() {
+            continue;
+        }
+        if let Some(directory) = to.parent() {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+        }
+        fs::copy(&from, &to)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    }
+    Ok(())
+}
+
+/// The offset of the first byte that differs, or at which one ends before the other.
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    let common = one.iter().zip(other).take_while(|(left, right)| left == right).count();
+    (common < one.len().max(other.len())).then_some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn the_first_difference_is_found() {
+        for (one, other, expected) in [
+            ("", "", None),
+            ("abc", "abc", None),
+            ("abc", "abd", Some(2)),
+            ("ab", "abc", Some(2)),
+            ("x", "", Some(0)),
+        ] {
+            assert_eq!(first_difference(one.as_bytes(), other.as_bytes()), expected, "{one:?} {other:?}");
+        }
+    }
+}
