@@ -43,7 +43,7 @@ impl Engine {
     /// on one, or nothing where the record is dropped. Never fails and never panics, whatever the record.
     pub fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Outcome {
         match Event::read(record, self.config.output_key.as_bytes()) {
-            Ok(event) if event.non_ascii && std::str::from_utf8(record).is_err() => {
+            Ok(event) if event.non_ascii() && std::str::from_utf8(record).is_err() => {
                 let mended = String::from_utf8_lossy(record).into_owned();
                 match Event::read(mended.as_bytes(), self.config.output_key.as_bytes()) {
                     Ok(event) => self.event(mended.as_bytes(), &event, Some(INVALID_UTF8), out),
@@ -66,7 +66,7 @@ impl Engine {
         edits.clear();
         audit.clear();
         audit.extend_from_slice(b"{}");
-        emit::write(record, event.close, edits, self.config.output_key.as_bytes(), audit, out);
+        emit::write(record, event.close(), edits, self.config.output_key.as_bytes(), audit, out);
         Outcome::Kept
     }
 

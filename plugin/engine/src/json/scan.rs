@@ -264,3 +264,186 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    /// Holds the scanner against serde_json: is this one value and nothing else?
+    fn check(src: &[u8]) {
+        let ours = scan(src, 0).is_ok_and(|scanned| skip_whitespace(src, scanned.end) == src.len());
+        let theirs = serde_json::from_slice::<IgnoredAny>(src).is_ok();
+        assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(src));
+    }
+
+    #[test]
+    fn accepts_what_the_grammar_does_and_nothing_else() {
+        for src in [
+            "0",
+            "-0",
+            "01",
+            "-",
+            "1.",
+            "1.5",
+            ".5",
+            "1e5",
+            "1E+5",
+            "1e",
+            "1e-",
+            "0.0e0",
+            "-1.25e-3",
+            "+1",
+            "0x1",
+            "NaN",
+            "true",
+            "tru",
+            "false",
+            "fals",
+            "null",
+            "nul",
+            "nullx",
+            "[]",
+            "[ ]",
+            "[1]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1",
+            "]",
+            "{}",
+            "{ }",
+            "{\"a\":1}",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\" : 1 , \"b\" : [ ] }",
+            "\"\"",
+            "\"a",
+            "\"\\",
+            "\"\\\"",
+            "\"\\\"\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12fG\"",
+            "\"\\uD800\"",
+            "\"\n\"",
+            "\"\t\"",
+            "\"\u{1f}\"",
+            "\"\u{7f}\"",
+            "\"123456789 abcdefgh ijk\\\"l\"",
+            "",
+            " ",
+            "\n",
+            "\u{feff}1",
+        ] {
+            check(src.as_bytes());
+            check(format!("  {src}").as_bytes());
+            check(format!("[{src}]").as_bytes());
+            check(format!("{{\"key\":{src}}}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn nesting_has_no_limit_but_the_input() {
+        for depth in [1, 63, 64, 65, 127, 128, 129, 1000, 100_000] {
+            let array = [vec![b'['; depth], vec![b']'; depth]].concat();
+            assert_eq!(scan(&array, 0).unwrap().end, array.len(), "{depth}");
+            let object =
+                ["{\"a\":".repeat(depth), "[".to_owned(), "]".to_owned(), "}".repeat(depth)].concat();
+            assert_eq!(scan(object.as_bytes(), 0).unwrap().end, object.len(), "{depth}");
+            assert!(scan(&array[..2 * depth - 1], 0).is_err(), "{depth}");
+            let mut crossed = array.clone();
+            crossed[depth] = b'}';
+            assert!(scan(&crossed, 0).is_err(), "{depth}");
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_are_noticed() {
+        for (src, non_ascii) in
+            [(&b"\"plain\""[..], false), ("\"gr\u{fc}n\"".as_bytes(), true), (b"[\"a\",\"\xff\"]", true)]
+        {
+            assert_eq!(scan(src, 0).unwrap().non_ascii, non_ascii);
+        }
+    }
+
+    /// JSON and what is nearly JSON: fragments that a scanner has to tell apart.
+    fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+        let fragments: &[&[u8]] = &[
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b":",
+            b"\"",
+            b"\\",
+            b"\"key\":",
+            b"\"a longer string value\"",
+            b"12.5e3",
+            b"-",
+            b"true",
+            b"null",
+            b"\\u00e9",
+            b"\\n",
+            b" ",
+            b"\n",
+            b"\xc3\xa9",
+            b"\x01",
+            b"x",
+        ];
+        let fragment = prop::sample::select(fragments);
+        prop::collection::vec(fragment, 0..24).prop_map(|fragments| fragments.concat())
+    }
+
+    /// JSON as serde_json writes it.
+    fn json() -> impl Strategy<Value = Vec<u8>> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+        ];
+        let value = leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
+                prop::collection::hash_map(any::<String>(), inner, 0..8)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        });
+        (value, any::<bool>()).prop_map(|(value, pretty)| {
+            let written = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
+            written.unwrap()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_what_is_nearly_json(src in nearly_json()) {
+            check(&src);
+        }
+
+        #[test]
+        fn agrees_with_serde_json_on_json(src in json()) {
+            check(&src);
+        }
+
+        #[test]
+        fn agrees_with_serde_json_on_damaged_json(src in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut src = src;
+            let at = at.index(src.len());
+            src[at] = byte;
+            check(&src);
+        }
+
+        #[test]
+        fn never_panics(src in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = scan(&src, 0);
+        }
+    }
+}

@@ -3,11 +3,12 @@
 //! Reading an event is one pass over its bytes that proves them to be JSON, notes where each member of
 //! `Event` stands and looks into the small ones. Bodies stay spans that nobody has looked into.
 
-use super::Unreadable;
+use super::{Name, TopLevel, Unreadable, tail};
 use crate::json::{self, Kind, Raw, Text};
 
-/// The members of `Event` (k8s.io/apiserver/pkg/apis/audit/v1) that the engine reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The members of `Event` (k8s.io/apiserver/pkg/apis/audit/v1) that the engine reads, in the order in which
+/// kube-apiserver writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Member {
     /// `kind`
     Kind,
@@ -15,6 +16,8 @@ pub enum Member {
     ApiVersion,
     /// `level`
     Level,
+    /// `timestamp`, which v1alpha1 and v1beta1 have beside `stageTimestamp`
+    Timestamp,
     /// `auditID`
     AuditId,
     /// `stage`
@@ -43,8 +46,6 @@ pub enum Member {
     RequestReceivedTimestamp,
     /// `stageTimestamp`
     StageTimestamp,
-    /// `timestamp`, which v1alpha1 and v1beta1 have instead of the two above or beside them
-    Timestamp,
     /// `annotations`
     Annotations,
 }
@@ -239,10 +240,12 @@ pub struct Event<'a> {
     /// Where each `level`, `requestObject` and `responseObject` stands, and each member that is called
     /// as the engine's own output is, in their order.
     pub(crate) places: Vec<(Touched, Place)>,
-    /// Offset of the closing brace.
-    pub(crate) close: usize,
-    /// Whether a byte above 0x7f may stand in it: only then can the event be other than UTF-8.
-    pub(crate) non_ascii: bool,
+    scanner: TopLevel<'a>,
+    /// The body at which reading has paused.
+    paused: Option<(Member, Name<'a>)>,
+    /// The last known member read, and whether all so far came in the order of [`Member`].
+    last: Option<Member>,
+    in_order: bool,
 }
 
 /// The members that the engine may have to change.
@@ -254,8 +257,30 @@ pub(crate) enum Touched {
     Output,
 }
 
+impl Touched {
+    fn of(member: Member) -> Option<Self> {
+        match member {
+            Member::Level => Some(Self::Level),
+            Member::RequestObject => Some(Self::RequestObject),
+            Member::ResponseObject => Some(Self::ResponseObject),
+            _ => None,
+        }
+    }
+}
+
+/// Which bodies somebody will look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    /// Both, or what a body holds is copied.
+    Both,
+    /// Only `requestObject`: the other will be cut.
+    Request,
+    /// None: both will be cut.
+    Neither,
+}
+
 impl<'a> Event<'a> {
-    /// Reads the event that `object` holds, a JSON object from its first byte to its last.
+    /// Reads the whole event that `object` holds: a JSON object, and nothing else but whitespace.
     ///
     /// `output_key` is the name of the member that the engine will write.
     ///
@@ -263,6 +288,15 @@ impl<'a> Event<'a> {
     /// Bytes that are no JSON object, or an object that is no audit event or has a member of another type
     /// than `Event` has.
     pub fn read(object: &'a [u8], output_key: &[u8]) -> Result<Self, Unreadable> {
+        let mut event = Self::read_head(object, output_key)?;
+        event.read_rest(output_key, Bodies::Both)?;
+        Ok(event)
+    }
+
+    /// Reads the event up to its first body if by then everything that a policy asks for has been seen,
+    /// else to its end. [`read_rest`](Self::read_rest) goes on from there; until then the event's JSON is
+    /// proven only so far.
+    pub(crate) fn read_head(object: &'a [u8], output_key: &[u8]) -> Result<Self, Unreadable> {
         const ABSENT: Raw<'static> = Raw(b"");
         let mut event = Self {
             object: Raw(object),
@@ -271,10 +305,12 @@ impl<'a> Event<'a> {
             impersonated_user: None,
             object_ref: None,
             places: Vec::new(),
-            close: 0,
-            non_ascii: false,
+            scanner: TopLevel::new(object)?,
+            paused: None,
+            last: None,
+            in_order: true,
         };
-        event.scan(object, output_key)?;
+        event.scan(output_key)?;
         if !event.is_audit_event() {
             return Err(Unreadable::NotAnAuditEvent);
         }
@@ -282,30 +318,94 @@ impl<'a> Event<'a> {
         Ok(event)
     }
 
-    fn scan(&mut self, src: &'a [u8], output_key: &[u8]) -> Result<(), Unreadable> {
-        let mut scanner = super::TopLevel::new(src)?;
-        while let Some((name, place)) = scanner.next()? {
-            let member = Member::of_bytes(&name.decode());
-            let touched = match member {
-                Some(Member::Level) => Some(Touched::Level),
-                Some(Member::RequestObject) => Some(Touched::RequestObject),
-                Some(Member::ResponseObject) => Some(Touched::ResponseObject),
-                _ if name.is(output_key) => Some(Touched::Output),
-                _ => None,
+    /// Reads what [`read_head`](Self::read_head) has left. A body that nobody will look into is not read
+    /// where its end can be told otherwise; it is then known by its place alone.
+    pub(crate) fn read_rest(&mut self, output_key: &[u8], wanted: Bodies) -> Result<(), Unreadable> {
+        while let Some((body, name)) = self.paused.take() {
+            let unwanted = match wanted {
+                Bodies::Both => false,
+                Bodies::Request => body == Member::ResponseObject,
+                Bodies::Neither => true,
             };
-            if let Some(touched) = touched {
-                self.places.push((touched, place));
-            }
-            if let Some(member) = member
-                && let Some(slot) = self.first.get_mut(member as usize)
-                && slot.0.is_empty()
-            {
-                *slot = Raw(src.get(place.value..place.end).unwrap_or_default());
+            let end =
+                if unwanted && self.in_order { tail::after_bodies(self.object.0, name.value) } else { None };
+            let Some(end) = end else {
+                let place = self.scanner.skip_value(name)?;
+                self.note(Some(body), Touched::of(body), place);
+                self.scan(output_key)?;
+                continue;
+            };
+            // What precedes is in kube-apiserver's order and so is what follows: between them are bodies.
+            let place = self.scanner.skip_to(name, end);
+            self.places.extend(Touched::of(body).map(|touched| (touched, place)));
+            if self.scan(output_key).is_err() {
+                // The member found is not the record's own, or the record is no JSON: read it all and see.
+                *self = Self::read(self.object.0, output_key)?;
             }
         }
-        self.close = scanner.close();
-        self.non_ascii = scanner.non_ascii();
+        self.check_types()
+    }
+
+    /// Notes members up to the next body, if it is worth pausing there, or the end.
+    fn scan(&mut self, output_key: &[u8]) -> Result<(), Unreadable> {
+        while let Some(name) = self.scanner.next_name()? {
+            let member = Member::of_bytes(&name.text.decode());
+            if let Some(member) = member {
+                self.in_order &= self.last < Some(member);
+                self.last = Some(member);
+            }
+            if let Some(body @ (Member::RequestObject | Member::ResponseObject)) = member
+                && self.head_is_complete()
+            {
+                self.paused = Some((body, name));
+                return Ok(());
+            }
+            let touched = match member {
+                Some(member) => Touched::of(member),
+                None => name.text.is(output_key).then_some(Touched::Output),
+            };
+            let place = self.scanner.skip_value(name)?;
+            self.note(member, touched, place);
+        }
         Ok(())
+    }
+
+    /// Keeps where a member stands, if it may have to be changed, and what it holds, if it is the first.
+    fn note(&mut self, member: Option<Member>, touched: Option<Touched>, place: Place) {
+        self.places.extend(touched.map(|touched| (touched, place)));
+        if let Some(member) = member
+            && let Some(slot) = self.first.get_mut(member as usize)
+            && slot.0.is_empty()
+        {
+            *slot = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
+        }
+    }
+
+    /// Whether everything that a policy and the rules' index ask for has been seen. An event without
+    /// `objectRef` has small bodies if any, so it is not worth telling late from absent.
+    fn head_is_complete(&self) -> bool {
+        [
+            Member::ApiVersion,
+            Member::Level,
+            Member::AuditId,
+            Member::Stage,
+            Member::RequestUri,
+            Member::Verb,
+            Member::User,
+            Member::ObjectRef,
+        ]
+        .into_iter()
+        .all(|member| self.get(member).is_some())
+    }
+
+    /// Whether a byte above 0x7f may stand in what has been read: only then can it be other than UTF-8.
+    pub(crate) fn non_ascii(&self) -> bool {
+        self.scanner.non_ascii()
+    }
+
+    /// Offset of the closing brace, once everything has been read.
+    pub(crate) fn close(&self) -> usize {
+        self.scanner.close()
     }
 
     /// kube-apiserver always writes both members; a pipeline may have dropped the version.
@@ -320,6 +420,19 @@ impl<'a> Event<'a> {
     }
 
     fn look_into_small_members(&mut self) -> Result<(), Unreadable> {
+        self.check_types()?;
+        self.user = self.get(Member::User).map(User::read).unwrap_or_default();
+        self.impersonated_user = self.get(Member::ImpersonatedUser).map(User::read);
+        self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
+        let v1alpha1 =
+            self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
+        if v1alpha1 && let Some(reference) = &mut self.object_ref {
+            reference.split_group_from_version();
+        }
+        Ok(())
+    }
+
+    fn check_types(&self) -> Result<(), Unreadable> {
         for member in [
             Member::Level,
             Member::Stage,
@@ -338,14 +451,6 @@ impl<'a> Event<'a> {
             {
                 return Err(Unreadable::WrongType(member.name()));
             }
-        }
-        self.user = self.get(Member::User).map(User::read).unwrap_or_default();
-        self.impersonated_user = self.get(Member::ImpersonatedUser).map(User::read);
-        self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
-        let v1alpha1 =
-            self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
-        if v1alpha1 && let Some(reference) = &mut self.object_ref {
-            reference.split_group_from_version();
         }
         Ok(())
     }
@@ -388,4 +493,112 @@ impl<'a> Event<'a> {
 
 fn strings(array: Option<Raw<'_>>) -> impl Iterator<Item = Text<'_>> {
     array.into_iter().flat_map(json::elements).filter_map(Raw::text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"a1","stage":"ResponseComplete","requestURI":"/api/v1/pods","verb":"list","user":{"username":"jane","groups":["dev","system:authenticated"]},"sourceIPs":["10.0.0.1"],"objectRef":{"resource":"pods","apiVersion":"v1"},"responseStatus":{"metadata":{},"code":200}"#;
+    const TAIL: &str = r#","requestReceivedTimestamp":"2026-03-02T08:00:00.000001Z","stageTimestamp":"2026-03-02T08:00:00.000002Z","annotations":{"authorization.k8s.io/decision":"allow"}}"#;
+
+    /// The bytes of each body that is known, and whether it has been looked at.
+    fn bodies(record: &str, wanted: Bodies) -> Vec<(Touched, String)> {
+        let mut event = Event::read_head(record.as_bytes(), b"audit").unwrap();
+        event.read_rest(b"audit", wanted).unwrap();
+        assert_eq!(event.close(), record.len() - 1);
+        assert!(event.annotation(b"authorization.k8s.io/decision").is_some());
+        let bodies = event.places.iter().filter(|(touched, _)| *touched != Touched::Level);
+        bodies.map(|(touched, place)| (*touched, record[place.value..place.end].to_owned())).collect()
+    }
+
+    #[test]
+    fn bodies_nobody_wants_are_found_without_reading_them() {
+        use Touched::{RequestObject, ResponseObject};
+        let (request, response) = (r#"{"a":[1,{"b":"}"}]}"#, r#"{"kind":"PodList","items":[]}"#);
+        let both = format!(r#"{HEAD},"requestObject":{request},"responseObject":{response}{TAIL}"#);
+        let spanning = format!(r#"{request},"responseObject":{response}"#);
+        for (wanted, expected) in [
+            (Bodies::Both, vec![(RequestObject, request), (ResponseObject, response)]),
+            (Bodies::Request, vec![(RequestObject, request), (ResponseObject, response)]),
+            (Bodies::Neither, vec![(RequestObject, spanning.as_str())]),
+        ] {
+            let expected: Vec<_> =
+                expected.into_iter().map(|(touched, body)| (touched, body.to_owned())).collect();
+            assert_eq!(bodies(&both, wanted), expected, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_inside_a_body_is_not_taken_for_the_events_own() {
+        // Somebody sends audit events as bodies: the last such name is the body's, and closes one brace early.
+        let inner = format!("{{\"x\":{HEAD}{TAIL}}}");
+        let own_first =
+            HEAD.replace(r#""level""#, r#""requestReceivedTimestamp":"2026-03-02T08:00:00Z","level""#);
+        let record = format!(
+            r#"{own_first},"responseObject":{inner},"stageTimestamp":"2026-03-02T08:00:00.000002Z","annotations":{{"authorization.k8s.io/decision":"allow"}}}}"#
+        );
+        assert_eq!(bodies(&record, Bodies::Neither), [(Touched::ResponseObject, inner.clone())]);
+        let record = format!(r#"{HEAD},"responseObject":{inner}{TAIL}"#);
+        assert_eq!(bodies(&record, Bodies::Neither), [(Touched::ResponseObject, inner)]);
+    }
+
+    #[test]
+    fn members_in_another_order_are_all_read() {
+        let record = format!(
+            r#"{{"annotations":{{"authorization.k8s.io/decision":"allow"}},"requestObject":{{}},"later":{{"x":1}},{}}}"#,
+            &HEAD[1..]
+        );
+        let event = Event::read(record.as_bytes(), b"audit").unwrap();
+        assert_eq!(event.get(Member::RequestObject), Some(Raw(b"{}")));
+        assert_eq!(bodies(&record, Bodies::Neither), [(Touched::RequestObject, "{}".to_owned())]);
+    }
+
+    #[test]
+    fn a_torn_record_is_found_out() {
+        let whole = format!(r#"{HEAD},"responseObject":{{"a":"b"}}{TAIL}"#);
+        for end in HEAD.len()..whole.len() {
+            let torn = &whole.as_bytes()[..end];
+            let read = Event::read_head(torn, b"audit")
+                .and_then(|mut event| event.read_rest(b"audit", Bodies::Neither));
+            assert!(matches!(read, Err(Unreadable::NotJson(_))), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_audit_event_says_so() {
+        for (record, why) in [
+            ("", "not JSON: expected a value at byte 0"),
+            ("{", "not JSON: expected a member name at byte 1"),
+            ("hello", "not JSON: expected a value at byte 0"),
+            ("[1,2]", "not a JSON object"),
+            ("{} x", "not JSON: expected the end of the record at byte 3"),
+            ("{}", "not an audit event: neither apiVersion audit.k8s.io/… nor auditID and stage"),
+            (
+                r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[]}"#,
+                "not an audit event: neither apiVersion audit.k8s.io/… nor auditID and stage",
+            ),
+            (
+                r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","user":"jane"}"#,
+                "user has another type than in audit.k8s.io",
+            ),
+        ] {
+            let error = Event::read(record.as_bytes(), b"audit").map(|_| ()).unwrap_err();
+            assert_eq!(error.to_string(), why, "{record}");
+        }
+    }
+
+    #[test]
+    fn v1alpha1_has_its_group_in_the_version() {
+        let record = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1alpha1","stage":"ResponseComplete","auditID":"x","objectRef":{"resource":"deployments","apiVersion":"apps/v1"}}"#;
+        let reference = Event::read(record.as_bytes(), b"audit").unwrap().object_ref.unwrap();
+        assert!(reference.api_group.is(b"apps") && reference.api_version.is(b"v1"));
+    }
+
+    #[test]
+    fn names_with_escapes_are_the_same_names() {
+        let record = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","\u0072equestObject":{"secret":1},"auditID":"x"}"#;
+        let event = Event::read(record.as_bytes(), b"audit").unwrap();
+        assert_eq!(event.places.first().map(|(touched, _)| *touched), Some(Touched::RequestObject));
+    }
 }

@@ -1,11 +1,12 @@
 //! First stage: finds the audit event in a record and gives a borrowed view of it.
 
 mod event;
+mod tail;
 mod top_level;
 
-pub(crate) use event::Touched;
+pub(crate) use event::{Bodies, Touched};
 pub use event::{Event, Member, ObjectRef, Place, User};
-pub(crate) use top_level::TopLevel;
+pub(crate) use top_level::{Name, TopLevel};
 
 use crate::json;
 use std::fmt;

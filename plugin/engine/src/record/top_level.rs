@@ -4,12 +4,23 @@ use super::{Place, Unreadable};
 use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
 
 /// A single pass over an object's members.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct TopLevel<'a> {
     src: &'a [u8],
     pos: usize,
     first: bool,
     /// All bytes of names and strings so far, or-ed together.
     high_bits: u64,
+}
+
+/// A member whose value has not been looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name<'a> {
+    pub(crate) text: Text<'a>,
+    /// Offset of the quote that opens the name.
+    pub(crate) start: usize,
+    /// Offset of the value's first byte.
+    pub(crate) value: usize,
 }
 
 impl<'a> TopLevel<'a> {
@@ -20,14 +31,25 @@ impl<'a> TopLevel<'a> {
             Some(b'{') => Ok(Self { src, pos: start + 1, first: true, high_bits: 0 }),
             // Tell a list or a number from garbage.
             _ => {
-                json::scan(src, start)?;
-                Err(Unreadable::NotAnObject)
+                let end = json::scan(src, start)?.end;
+                let rest = skip_whitespace(src, end);
+                if rest == src.len() {
+                    Err(Unreadable::NotAnObject)
+                } else {
+                    expected(rest, "the end of the record")
+                }
             }
         }
     }
 
     /// The next member's name and place; none at the closing brace, when nothing but whitespace follows it.
     pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Place)>, Unreadable> {
+        let Some(name) = self.next_name()? else { return Ok(None) };
+        Ok(Some((name.text, self.skip_value(name)?)))
+    }
+
+    /// The next member's name; none as for [`next`](Self::next). Its value is to be skipped before anything else.
+    pub(crate) fn next_name(&mut self) -> Result<Option<Name<'a>>, Unreadable> {
         let src = self.src;
         let mut pos = skip_whitespace(src, self.pos);
         match src.get(pos) {
@@ -40,23 +62,32 @@ impl<'a> TopLevel<'a> {
         if src.get(pos) != Some(&b'"') {
             return expected(pos, "a member name");
         }
-        let name = pos;
-        let name_end = skip_string(src, name + 1, &mut self.high_bits)?;
-        let colon = skip_whitespace(src, name_end);
+        let start = pos;
+        let end = skip_string(src, start + 1, &mut self.high_bits)?;
+        let colon = skip_whitespace(src, end);
         if src.get(colon) != Some(&b':') {
             return expected(colon, "a colon");
         }
-        let value = skip_whitespace(src, colon + 1);
-        let end = skip_value(src, value, &mut self.high_bits)?;
-        self.pos = end;
-        let text = Text::new(src.get(name + 1..name_end - 1).unwrap_or_default());
-        Ok(Some((text, Place { name, value, end })))
+        let text = Text::new(src.get(start + 1..end - 1).unwrap_or_default());
+        Ok(Some(Name { text, start, value: skip_whitespace(src, colon + 1) }))
     }
 
-    fn finish(&mut self, close: usize) -> Result<Option<(Text<'a>, Place)>, Unreadable> {
+    /// Skips the value of the member whose name has just been read.
+    pub(crate) fn skip_value(&mut self, name: Name<'a>) -> Result<Place, Unreadable> {
+        let end = skip_value(self.src, name.value, &mut self.high_bits)?;
+        Ok(self.skip_to(name, end))
+    }
+
+    /// Goes on behind the value of the member whose name has just been read, known to end at `end`.
+    pub(crate) fn skip_to(&mut self, name: Name<'a>, end: usize) -> Place {
+        self.pos = end;
+        Place { name: name.start, value: name.value, end }
+    }
+
+    fn finish(&mut self, close: usize) -> Result<Option<Name<'a>>, Unreadable> {
         let rest = skip_whitespace(self.src, close + 1);
         if rest != self.src.len() {
-            return expected(rest, "nothing after the object");
+            return expected(rest, "the end of the record");
         }
         self.pos = close;
         Ok(None)
