@@ -52,13 +52,18 @@ const STACK_SIZE: usize = 64 * 1024;
 pub(crate) fn run() -> Result<()> {
     let root = workspace::root();
     let _turn = take_turn(&root)?;
-    let toolchain = Toolchain::find(&root)?;
-    let module = build_core(&toolchain, &root, &root.join("target/wasm"))?;
-    let path = workspace::plugin_directory(&root).join(CORE_FILE);
+    make_core(&Toolchain::find(&root)?, &root)?;
+    Ok(())
+}
+
+/// Makes the core module's file and returns its bytes.
+fn make_core(toolchain: &Toolchain, root: &Path) -> Result<Vec<u8>> {
+    let module = build_core(toolchain, root, &root.join("target/wasm"))?;
+    let path = workspace::plugin_directory(root).join(CORE_FILE);
     let changed = workspace::write_if_changed(&path, &module)?;
     let news = if changed { "" } else { ", unchanged" };
     eprintln!("{}: {} bytes{news}, built with {}", path.display(), module.len(), toolchain.describe());
-    Ok(())
+    Ok(module)
 }
 
 /// Builds here and from a copy of the sources elsewhere, with nothing kept from earlier builds there.
@@ -67,11 +72,10 @@ pub(crate) fn run() -> Result<()> {
 ///
 /// Where the two modules differ, or for the reasons [`run`] has.
 pub(crate) fn check_reproducible() -> Result<()> {
-    run()?;
     let root = workspace::root();
     let _turn = take_turn(&root)?;
     let toolchain = Toolchain::find(&root)?;
-    let here = build_core(&toolchain, &root, &root.join("target/wasm"))?;
+    let here = make_core(&toolchain, &root)?;
 
     let elsewhere = root.join("target/reproducible");
     if elsewhere.exists() {
