@@ -91,10 +91,12 @@ impl Toolchain {
             "distribution" => {
                 Self::of_distribution().or_else(|why| bail!("{}", missing(&[distribution_advice(&why)])))
             }
-            "" => Self::of_rustup(root, false).or_else(|rustup| {
-                eprintln!("rustup's Rust cannot be used: {rustup}; trying the distribution's");
-                Self::of_distribution()
-                    .or_else(|why| bail!("{}", missing(&[rustup_advice(&rustup), distribution_advice(&why)])))
+            "" => Self::of_rustup(root, false).or_else(|rustup| match Self::of_distribution() {
+                Ok(toolchain) => {
+                    eprintln!("rustup's Rust cannot be used: {rustup}; taking the distribution's");
+                    Ok(toolchain)
+                }
+                Err(why) => bail!("{}", missing(&[rustup_advice(&rustup), distribution_advice(&why)])),
             }),
             other => bail!("{CHOICE} is `{other}`: it can be `rustup` or `distribution`"),
         }
@@ -309,10 +311,19 @@ fn add_target(rustup: &Path, root: &Path, insist: bool) -> Result<(), Unusable> 
             Ok(())
         }
         Outcome::Failed(why) => {
+            let why = ends_of(&why);
             // Without the note the next build tries again: slower, not wrong.
             let _ = fs::write(&failed, format!("{why}\n"));
             Err(format!("`rustup target add {TARGET}`: {why}"))
         }
+    }
+}
+
+/// The first and the last link of a chain of causes: what was tried, and what stopped it.
+fn ends_of(causes: &str) -> String {
+    match (causes.split_once(": "), causes.rsplit_once(": ")) {
+        (Some((first, _)), Some((_, last))) => format!("{first}: {last}"),
+        _ => causes.to_owned(),
     }
 }
 
@@ -355,7 +366,7 @@ fn version(text: &str) -> Vec<u32> {
 
 fn missing(advice: &[String]) -> String {
     let choice = match advice {
-        [_] => format!("\nor unset {CHOICE}, and any toolchain found is used"),
+        [_] => format!("\n- or unset {CHOICE}, and whichever can be used is"),
         _ => String::new(),
     };
     format!("no Rust here builds for {TARGET}\n{}{choice}", advice.join("\n"))
@@ -375,7 +386,18 @@ fn distribution_advice(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{distribution_advice, missing, rustup_advice, version};
+    use super::{distribution_advice, ends_of, missing, rustup_advice, version};
+
+    #[test]
+    fn a_chain_of_causes_is_told_by_its_ends() {
+        for (causes, expected) in [
+            ("download failed: try again: 'http://x/y': client error: refused", "download failed: refused"),
+            ("download failed: refused", "download failed: refused"),
+            ("no end after 90 seconds", "no end after 90 seconds"),
+        ] {
+            assert_eq!(ends_of(causes), expected);
+        }
+    }
 
     #[test]
     fn versions_compare_by_number() {
