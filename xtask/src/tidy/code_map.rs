@@ -1,4 +1,4 @@
-//! Checks the section "Code map" of `ARCHITECTURE.md`: what it names exists, and it names every crate.
+//! Checks the code map of `ARCHITECTURE.md`, its section "Rooms": what it names exists, and it names every crate.
 //!
 //! Maps rot when nobody compares them with the land. Two notations are read: names in backticks, and trees in code
 //! blocks, where indentation says what lies inside of what:
@@ -21,7 +21,9 @@ use toml::Table;
 use super::{Problem, Tree, line_at, resolve};
 
 const MAP: &str = "ARCHITECTURE.md";
-const HEADING: &str = "code map";
+
+/// What the section may be called, in lower case.
+const HEADINGS: [&str; 2] = ["rooms", "code map"];
 const MANIFEST: &str = "Cargo.toml";
 
 /// Endings that make a name in backticks a file's.
@@ -35,7 +37,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
         return vec![Problem::new(MAP, 0, "there is no such file: it is where a reader begins")];
     };
     let Some(mut map) = Map::read(tree, text) else {
-        let what = "it has no heading `Code map`: that section says which directory holds what";
+        let what = "it has no heading `Rooms` or `Code map`: that section says which directory holds what";
         return vec![Problem::new(MAP, 0, what)];
     };
     match members(tree) {
@@ -75,7 +77,7 @@ impl Map {
                 Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
                 Event::End(TagEnd::Heading(level)) => {
                     let title = heading.take().unwrap_or_default();
-                    if title.to_lowercase().contains(HEADING) {
+                    if HEADINGS.contains(&title.trim().to_lowercase().as_str()) {
                         section = Some(level);
                         map.get_or_insert_default();
                     } else if section.is_some_and(|outer| level <= outer) {
@@ -229,7 +231,7 @@ mod tests {
         for map in [
             "## Code map\n\n- `plugin/engine`: the library\n- `xtask`: automation\n",
             "## Code map\n\n- `the-engine`\n- `xtask/`\n",
-            "# The code map\n\n### `plugin/engine/`\n\n`src/emit.rs` writes; `audit.k8s.io/v1`, `policy`, `a::b`\n\n`xtask`",
+            "# Rooms\n\n### `plugin/engine/`\n\n`src/emit.rs` writes; `audit.k8s.io/v1`, `policy`, `a::b`\n\n`xtask`",
             "## Code map\n\n```\nCargo.toml, ARCHITECTURE.md\nplugin/\n  engine/   the library, pure\n    src/emit.rs\n  rules/\nxtask/  automation\n```\n",
             "## Code map\n\n```text\n├── plugin/\n│   ├── engine/  the library\n│   └── rules/\n└── xtask/\n```\n",
             "## Code map\n\n`the-engine`, `xtask`; builds make `target/plugin/x.wasm`\n\n## After\n\n`gone/`\n",
@@ -242,7 +244,7 @@ mod tests {
     fn a_map_that_does_not_fit_has() {
         const BOTH: &str = "`the-engine` and `xtask`";
         for (map, expected) in [
-            ("# Something else\n".to_owned(), "ARCHITECTURE.md: it has no heading `Code map`"),
+            ("# Something else\n".to_owned(), "ARCHITECTURE.md: it has no heading `Rooms`"),
             (
                 "## Code map\n\n`xtask`\n".to_owned(),
                 "ARCHITECTURE.md: the code map does not name the crate `plugin/engine` (package `the-engine`)",
