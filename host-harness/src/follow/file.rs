@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
@@ -22,15 +23,25 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const SPARE_BUFFER_BYTES: usize = 4 * CHUNK_BYTES;
 
 /// What the file system calls a file, for as long as the file exists.
+///
+/// Inodes are given out again, at once by some file systems, and an empty file has no beginning that would
+/// tell; its time of birth does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
+    /// In nanoseconds since 1970; `None` on a file system that does not keep it.
+    born: Option<i64>,
 }
 
 impl Identity {
     pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            born: born.and_then(|since| i64::try_from(since.as_nanos()).ok()),
+        }
     }
 }
 
@@ -87,7 +98,7 @@ pub(super) struct LogFile {
     path: PathBuf,
     source: Source,
     identity: Identity,
-    /// Size and modification when the head was last compared.
+    /// Size and modification when last looked at.
     seen: (u64, i64),
     /// The first bytes, up to [`FINGERPRINT_BYTES`] of them.
     head: Vec<u8>,
@@ -197,7 +208,8 @@ impl LogFile {
         Ok(false)
     }
 
-    /// Reads further and returns how many bytes came: 0 at the end of the file, for now.
+    /// Reads further and returns how many bytes came: 0 at the end of the file, for now. The end of a plain file
+    /// is where [`is_truncated`](Self::is_truncated) saw it last.
     ///
     /// # Errors
     ///
@@ -214,7 +226,8 @@ impl LogFile {
         let held = self.buffer.len();
         let outcome = match &mut self.source {
             Source::Plain(file) => {
-                self.buffer.resize(held + CHUNK_BYTES, 0);
+                let more = usize::try_from(self.seen.0.saturating_sub(at)).unwrap_or(usize::MAX);
+                self.buffer.resize(held + more.min(CHUNK_BYTES), 0);
                 retry_interrupted(|| file.read_at(self.buffer.get_mut(held..).unwrap_or_default(), at))
             }
             Source::Gzip { decoder, skip } => {

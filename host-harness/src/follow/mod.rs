@@ -733,3 +733,5 @@ impl<'a> Notices<'a> {
     }
 }
 
+#[cfg(test)]
+mod tests;

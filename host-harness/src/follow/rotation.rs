@@ -220,21 +220,9 @@ pub(super) struct Successor<'a> {
 }
 
 /// Finds the file that holds `position`, or the one to go on with where none does.
-///
-/// A copy counts as the file itself: `copytruncate` leaves what was read in one, and so does compressing.
 pub(super) fn continuation<'a>(generations: &'a [Generation], position: &Position) -> Continuation<'a> {
-    // A file that cannot be looked into is not found here and complained about when it is opened.
-    let holds = |generation: &&Generation| {
-        generation.compression != Compression::Unreadable
-            && file::holds(&generation.path, generation.is_compressed(), position).unwrap_or(false)
-    };
-    let itself = generations.iter().filter(|generation| generation.identity == position.identity).find(holds);
-    let copy = || {
-        let telling = position.fingerprint.bytes >= TELLING_BYTES;
-        generations.iter().rev().filter(|_| telling).find(holds)
-    };
-    match itself.or_else(copy) {
-        Some(generation) => Continuation::Same(generation),
+    match find(generations, position, |generation| holds(generation, position)) {
+        Some((_, generation)) => Continuation::Same(generation),
         None => Continuation::Next(first_readable(written_since(generations, position))),
     }
 }
@@ -243,10 +231,35 @@ pub(super) fn continuation<'a>(generations: &'a [Generation], position: &Positio
 ///
 /// `position`'s file is held open: no other can have its identity.
 pub(super) fn successor<'a>(generations: &'a [Generation], position: &Position) -> Successor<'a> {
-    match generations.iter().position(|generation| generation.identity == position.identity) {
-        Some(index) => first_readable(generations.iter().skip(index + 1)),
+    match find(generations, position, |_| true) {
+        Some((index, _)) => first_readable(generations.iter().skip(index + 1)),
         None => first_readable(written_since(generations, position)),
     }
+}
+
+/// Finds the file of `position`, by its identity if it `is_itself`, else by its content.
+///
+/// A copy counts as the file: `copytruncate` leaves what was read in one, and so does compressing.
+fn find<'a>(
+    generations: &'a [Generation],
+    position: &Position,
+    is_itself: impl Fn(&Generation) -> bool,
+) -> Option<(usize, &'a Generation)> {
+    let indexed = || generations.iter().enumerate();
+    let itself =
+        indexed().find(|(_, generation)| generation.identity == position.identity && is_itself(generation));
+    let copy = || {
+        let is_telling = position.fingerprint.bytes >= TELLING_BYTES;
+        indexed().rev().filter(|_| is_telling).find(|(_, generation)| holds(generation, position))
+    };
+    itself.or_else(copy)
+}
+
+/// Whether a file has the text of `position`. One that cannot be looked into does not, for now; opening it will
+/// tell why.
+fn holds(generation: &Generation, position: &Position) -> bool {
+    generation.compression != Compression::Unreadable
+        && file::holds(&generation.path, generation.is_compressed(), position).unwrap_or(false)
 }
 
 /// The files not older than a position whose own file is gone, and the log itself.
