@@ -16,6 +16,9 @@ mod engine;
 mod emit;
 pub mod record;
 
+pub mod detect;
+
+mod hash;
 pub mod json;
 pub mod problem;
 pub mod yaml;

@@ -1,0 +1,802 @@
+//! A program put to an event: which of its trees hold.
+//!
+//! An event is looked at in three stages, each dearer than the one before ([`Stage`]). After each, the
+//! trees that are not decided say which predicates they still wait for; the next stage's walk descends to
+//! the fields of those and nowhere else, and compares each value as it finds it. So nothing about an event
+//! is stored but one bit for each predicate, however large the event is. (Fields that are compared with
+//! fields are the exception, and have their limits here.)
+
+use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, add_to_key};
+use super::fields::{AuditFields, AuditValue, Found, Source, Stage, Value};
+use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
+use super::pattern::{self, Form};
+use crate::hash::Fnv;
+use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
+use crate::record::{Event, Member};
+
+/// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
+/// write a custom resource may nest as deep as the API server's own limits let them.
+const MAX_DEPTH: usize = 128;
+
+/// How many values of a field are kept for comparison with another field. Whoever can create an object can
+/// give a list a hundred thousand elements.
+const MAX_KEPT_VALUES: usize = 256;
+
+/// How many bytes of such values are kept altogether.
+const MAX_KEPT_BYTES: usize = 64 << 10;
+
+/// Yes, no, or not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    Unknown,
+}
+
+/// What an evaluation needs room for, kept from event to event.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Counts events, so that marks of earlier ones need not be removed.
+    epoch: u32,
+    /// For each predicate: the epoch in which it was found to hold or not, times two, plus one if it holds.
+    memo: Vec<u32>,
+    /// For each predicate: the epoch in which a tree came to wait for it.
+    awaited: Vec<u32>,
+    /// For each field: the epoch in which a walk came to look for its values.
+    sought: Vec<u32>,
+    /// For each field: the epoch in which its values came to be kept.
+    keeping: Vec<u32>,
+    /// For each node of the tree of paths: the epoch in which something sought came to lie at or under it.
+    leading: Vec<u32>,
+    /// For each field: the predicates that its values are compared with.
+    pending: Vec<Vec<u32>>,
+    pending_fields: Vec<u32>,
+    pending_references: Vec<u32>,
+    bare_sought: bool,
+    keyword_sought: bool,
+    kept: Vec<(u32, usize, usize)>,
+    kept_bytes: Vec<u8>,
+    candidates: Vec<u32>,
+    groups: Vec<OpenGroup>,
+    containers: Vec<Container>,
+    holding: Vec<u32>,
+    /// Whether something about the event was not looked at because of a limit.
+    cut_short: bool,
+}
+
+/// A group of operations whose end has not been reached.
+#[derive(Debug)]
+struct OpenGroup {
+    all: bool,
+    end: u32,
+    so_far: Answer,
+}
+
+/// An object or array that a walk is within.
+#[derive(Debug)]
+struct Container {
+    object: bool,
+    /// Where the values in it lie in the tree of paths: an array's elements where the array does.
+    node: u32,
+    /// The field of one name that an array's elements are values of.
+    bare: u32,
+}
+
+impl Scratch {
+    fn begin(&mut self, program: &Program) {
+        let (predicates, fields, nodes) =
+            (program.predicates.len(), program.fields.len(), program.paths.len());
+        let fits = self.memo.len() == predicates
+            && self.sought.len() == fields
+            && self.leading.len() == nodes
+            && self.epoch < u32::MAX / 2;
+        if !fits {
+            self.epoch = 0;
+            for (marks, length) in [
+                (&mut self.memo, predicates),
+                (&mut self.awaited, predicates),
+                (&mut self.sought, fields),
+                (&mut self.keeping, fields),
+                (&mut self.leading, nodes),
+            ] {
+                marks.clear();
+                marks.resize(length, 0);
+            }
+            self.pending.clear();
+            self.pending.resize_with(fields, Vec::new);
+        }
+        self.epoch += 1;
+        self.kept.clear();
+        self.kept_bytes.clear();
+        self.candidates.clear();
+        self.cut_short = false;
+    }
+
+    fn answer(&self, predicate: u32) -> Answer {
+        match self.memo.get(predicate as usize) {
+            Some(&mark) if mark == self.epoch * 2 + 1 => Answer::Yes,
+            Some(&mark) if mark == self.epoch * 2 => Answer::No,
+            _ => Answer::Unknown,
+        }
+    }
+
+    fn set(&mut self, predicate: u32, holds: bool) {
+        if let Some(mark) = self.memo.get_mut(predicate as usize) {
+            *mark = self.epoch * 2 + u32::from(holds);
+        }
+    }
+
+    fn is_marked(marks: &[u32], at: u32, epoch: u32) -> bool {
+        marks.get(at as usize) == Some(&epoch)
+    }
+
+    /// Marks; returns whether it was not marked before.
+    fn mark(marks: &mut [u32], at: u32, epoch: u32) -> bool {
+        marks.get_mut(at as usize).is_some_and(|mark| std::mem::replace(mark, epoch) != epoch)
+    }
+
+    /// An empty list for the trees that hold.
+    pub(super) fn take_holding(&mut self) -> Vec<u32> {
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.clear();
+        holding
+    }
+
+    /// Takes the list back for the next event.
+    pub(super) fn put_holding(&mut self, holding: Vec<u32>) {
+        self.holding = holding;
+    }
+
+    /// Whether the last evaluation left out a part of the event because of a limit.
+    #[must_use]
+    pub fn cut_short(&self) -> bool {
+        self.cut_short
+    }
+}
+
+/// Appends to `holding` the numbers of the trees that hold on the event, in ascending order.
+pub(crate) fn evaluate(
+    program: &Program,
+    scratch: &mut Scratch,
+    event: &Event<'_>,
+    audit: &dyn AuditFields,
+    holding: &mut Vec<u32>,
+) {
+    scratch.begin(program);
+    let mut run = Run { program, scratch, event, audit };
+    run.find_candidates();
+    let mut undecided = std::mem::take(&mut run.scratch.candidates);
+    let first = holding.len();
+    for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
+        if stage != Stage::Immediate {
+            run.look(stage, &undecided);
+        }
+        undecided.retain(|&tree| match run.decide(tree, stage) {
+            Answer::Yes => {
+                holding.push(tree);
+                false
+            }
+            Answer::No => false,
+            Answer::Unknown => true,
+        });
+        if undecided.is_empty() {
+            break;
+        }
+    }
+    run.scratch.candidates = undecided;
+    if let Some(found) = holding.get_mut(first..) {
+        found.sort_unstable();
+    }
+}
+
+struct Run<'r, 'e> {
+    program: &'r Program,
+    scratch: &'r mut Scratch,
+    event: &'r Event<'e>,
+    audit: &'r dyn AuditFields,
+}
+
+impl Run<'_, '_> {
+    /// Gathers the trees that the event might satisfy, each once.
+    fn find_candidates(&mut self) {
+        let program = self.program;
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        candidates.extend_from_slice(&program.always);
+        for access in &program.accesses {
+            if let [field] = access.fields.as_slice() {
+                self.values(*field, &mut |value| {
+                    let mut key = Fnv::new();
+                    add_to_key(&mut key, value.text);
+                    candidates.extend_from_slice(access.get(key.finish()));
+                    false
+                });
+                continue;
+            }
+            let mut key = Fnv::new();
+            let all_there = access.fields.iter().all(|&field| {
+                self.values(field, &mut |value| {
+                    add_to_key(&mut key, value.text);
+                    true
+                })
+            });
+            if all_there {
+                candidates.extend_from_slice(access.get(key.finish()));
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        self.scratch.candidates = candidates;
+    }
+
+    /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether
+    /// it did.
+    fn values(&self, field: u32, each: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+        match self.program.field(field).map(|field| &field.source) {
+            Some(Source::Audit(field)) => {
+                let mut done = false;
+                self.audit.values(*field, &mut |value| {
+                    done = done
+                        || match value {
+                            AuditValue::Text(text) => each(Value { kind: Kind::String, text }),
+                            AuditValue::Integer(number) => {
+                                let text = number.to_string();
+                                each(Value { kind: Kind::Number, text: text.as_bytes() })
+                            }
+                            AuditValue::Bool(true) => each(Value { kind: Kind::Bool, text: b"true" }),
+                            AuditValue::Bool(false) => each(Value { kind: Kind::Bool, text: b"false" }),
+                        };
+                });
+                done
+            }
+            Some(Source::View(view)) => match view.value(self.event) {
+                Some(Found::Text(text)) => each(Value { kind: Kind::String, text: &text.decode() }),
+                Some(Found::Raw(raw)) => Value::with(raw, each),
+                None => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Evaluates a tree as far as what is known after `stage` goes.
+    fn decide(&mut self, tree: u32, stage: Stage) -> Answer {
+        let operations = self.program.tree(tree);
+        let mut groups = std::mem::take(&mut self.scratch.groups);
+        groups.clear();
+        let mut at = 0;
+        let mut result = Answer::No;
+        while let Some(&operation) = operations.get(at as usize) {
+            at += 1;
+            let mut answer = match operation {
+                Operation::Group { all, end } => {
+                    groups.push(OpenGroup { all, end, so_far: if all { Answer::Yes } else { Answer::No } });
+                    continue;
+                }
+                Operation::Test { predicate, negated } => match (self.answer(predicate, stage), negated) {
+                    (Answer::Yes, true) => Answer::No,
+                    (Answer::No, true) => Answer::Yes,
+                    (answer, _) => answer,
+                },
+            };
+            // Hand the answer up through the groups that it completes.
+            loop {
+                let Some(group) = groups.last_mut() else {
+                    result = answer;
+                    break;
+                };
+                // One such answer decides the group, whatever the rest says.
+                let decisive = if group.all { Answer::No } else { Answer::Yes };
+                if answer == decisive {
+                    group.so_far = decisive;
+                    at = group.end;
+                } else if answer == Answer::Unknown {
+                    group.so_far = Answer::Unknown;
+                }
+                if at < group.end {
+                    break;
+                }
+                answer = group.so_far;
+                groups.pop();
+            }
+        }
+        self.scratch.groups = groups;
+        result
+    }
+
+    fn answer(&mut self, id: u32, stage: Stage) -> Answer {
+        let known = self.scratch.answer(id);
+        if known != Answer::Unknown {
+            return known;
+        }
+        let Some(predicate) = self.program.predicate(id) else { return Answer::No };
+        if predicate.stage > stage {
+            return Answer::Unknown;
+        }
+        // A walk has compared every value there is, unless the values are known without one.
+        let holds = predicate.stage == Stage::Immediate && self.test_now(predicate);
+        self.scratch.set(id, holds);
+        if holds { Answer::Yes } else { Answer::No }
+    }
+
+    fn test_now(&mut self, predicate: &Predicate) -> bool {
+        match &predicate.test {
+            Test::Value { field, matcher } => {
+                let mut cut = false;
+                let holds = self.values(*field, &mut |value| matches(matcher, value, &mut cut));
+                self.scratch.cut_short |= cut;
+                holds
+            }
+            Test::Reference { left, right, likeness } => self.alike(*left, *right, *likeness),
+        }
+    }
+
+    /// Finds out what the undecided trees want to know at this stage.
+    fn look(&mut self, stage: Stage, undecided: &[u32]) {
+        self.await_predicates(stage, undecided);
+        if !self.scratch.pending_fields.is_empty() {
+            match stage {
+                Stage::Immediate => {}
+                Stage::Head => self.walk_head(),
+                Stage::Body => self.walk_bodies(),
+            }
+        }
+        for field in self.scratch.pending_fields.drain(..) {
+            if let Some(pending) = self.scratch.pending.get_mut(field as usize) {
+                pending.clear();
+            }
+        }
+        let mut references = std::mem::take(&mut self.scratch.pending_references);
+        for id in references.drain(..) {
+            if let Some(Predicate { test: Test::Reference { left, right, likeness }, .. }) =
+                self.program.predicate(id)
+            {
+                let holds = self.alike(*left, *right, *likeness);
+                self.scratch.set(id, holds);
+            }
+        }
+        self.scratch.pending_references = references;
+    }
+
+    fn await_predicates(&mut self, stage: Stage, undecided: &[u32]) {
+        let program = self.program;
+        let epoch = self.scratch.epoch;
+        self.scratch.bare_sought = false;
+        self.scratch.keyword_sought = false;
+        for &tree in undecided {
+            for &operation in program.tree(tree) {
+                let Operation::Test { predicate: id, .. } = operation else { continue };
+                let Some(predicate) = program.predicate(id) else { continue };
+                // Values to be compared with those of a dearer field are kept when they come by.
+                if predicate.stage < stage || self.scratch.answer(id) != Answer::Unknown {
+                    continue;
+                }
+                match predicate.test {
+                    Test::Value { field, .. } => {
+                        if predicate.stage == stage && Scratch::mark(&mut self.scratch.awaited, id, epoch) {
+                            self.seek(field);
+                            if let Some(pending) = self.scratch.pending.get_mut(field as usize) {
+                                pending.push(id);
+                            }
+                        }
+                    }
+                    Test::Reference { left, right, .. } => {
+                        for field in [left, right] {
+                            if program.field(field).is_some_and(|field| field.stage == stage)
+                                && Scratch::mark(&mut self.scratch.keeping, field, epoch)
+                            {
+                                self.seek(field);
+                            }
+                        }
+                        if predicate.stage == stage && Scratch::mark(&mut self.scratch.awaited, id, epoch) {
+                            self.scratch.pending_references.push(id);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the next walk find the values of a field.
+    fn seek(&mut self, field: u32) {
+        let epoch = self.scratch.epoch;
+        if !Scratch::mark(&mut self.scratch.sought, field, epoch) {
+            return;
+        }
+        self.scratch.pending_fields.push(field);
+        match self.program.field(field).map(|field| &field.source) {
+            Some(&Source::Path(node)) => {
+                let mut at = node;
+                while Scratch::mark(&mut self.scratch.leading, at, epoch) {
+                    at = self.program.path(at).map_or(NONE, |node| node.parent);
+                }
+            }
+            Some(Source::Bare) => self.scratch.bare_sought = true,
+            Some(Source::Keyword) => self.scratch.keyword_sought = true,
+            _ => {}
+        }
+    }
+
+    fn walk_head(&mut self) {
+        let program = self.program;
+        let Some(root) = program.path(ROOT) else { return };
+        for (name, _) in &root.children {
+            let member = std::str::from_utf8(name).ok().and_then(Member::named);
+            let Some(member) = member.filter(|&member| !is_body(member)) else { continue };
+            let Some(value) = self.event.get(member) else { continue };
+            let mut walker = self.walker(false, false);
+            let node = walker.child(ROOT, name);
+            if node != NONE {
+                walker.value(value, node, NONE);
+            }
+        }
+    }
+
+    fn walk_bodies(&mut self) {
+        let program = self.program;
+        let keyword = self.scratch.keyword_sought;
+        let foreign_sought = program.path(ROOT).is_some_and(|root| {
+            root.children.iter().any(|(name, node)| {
+                Scratch::is_marked(&self.scratch.leading, *node, self.scratch.epoch) && !is_member(name)
+            })
+        });
+        if keyword || foreign_sought || self.scratch.bare_sought {
+            self.walk_foreign_members();
+        }
+        let bare = self.scratch.bare_sought;
+        for &member in MEMBERS {
+            let body = is_body(member);
+            let deep = bare && (body || member == Member::ObjectRef);
+            if !(body || deep || keyword) {
+                continue;
+            }
+            let Some(value) = self.event.get(member) else { continue };
+            let mut walker = self.walker(deep, keyword);
+            // What the head's paths lead to has been seen.
+            let node = if body { walker.child(ROOT, member.name().as_bytes()) } else { NONE };
+            if node != NONE || deep || keyword {
+                walker.value(value, node, NONE);
+            }
+        }
+    }
+
+    /// Walks through members that `Event` does not have, which a collector may have added.
+    fn walk_foreign_members(&mut self) {
+        let keyword = self.scratch.keyword_sought;
+        let mut found = Vec::new();
+        for (name, value) in json::members(self.event.object()) {
+            let name = name.decode();
+            if is_member(&name) {
+                continue;
+            }
+            let mut walker = self.walker(false, keyword);
+            let node = walker.step(ROOT, &name);
+            let bare = walker.bare(&name);
+            if node != NONE || bare != NONE || keyword {
+                walker.value(value, node, bare);
+            }
+            if bare != NONE {
+                found.push(bare);
+            }
+        }
+        // The record's own member of that name stands for what lies deeper.
+        for field in found {
+            if let Some(mark) = self.scratch.sought.get_mut(field as usize) {
+                *mark = 0;
+            }
+        }
+    }
+
+    fn walker(&mut self, deep: bool, keyword: bool) -> Walker<'_> {
+        let keyword = if keyword { self.program.keyword } else { NONE };
+        Walker { program: self.program, scratch: self.scratch, deep, keyword }
+    }
+
+    fn alike(&mut self, left: u32, right: u32, likeness: Likeness) -> bool {
+        self.keep_now(left);
+        self.keep_now(right);
+        let kept = |field: u32| {
+            self.scratch
+                .kept
+                .iter()
+                .filter(move |&&(of, ..)| of == field)
+                .filter_map(|&(_, start, end)| self.scratch.kept_bytes.get(start..end))
+        };
+        kept(left).any(|left| {
+            kept(right).any(|right| match likeness.place {
+                Place::Whole => pattern::equal(left, right, likeness.cased),
+                Place::Start => {
+                    left.get(..right.len()).is_some_and(|start| pattern::equal(start, right, likeness.cased))
+                }
+                Place::End => pattern::ends_with(left, right, likeness.cased),
+                Place::Anywhere => pattern::contains(left, right, likeness.cased),
+            })
+        })
+    }
+
+    /// Keeps the values of a field that is known without a walk.
+    fn keep_now(&mut self, field: u32) {
+        if self.program.field(field).is_none_or(|field| field.stage != Stage::Immediate)
+            || !Scratch::mark(&mut self.scratch.keeping, field, self.scratch.epoch)
+        {
+            return;
+        }
+        let (mut kept, mut bytes) =
+            (std::mem::take(&mut self.scratch.kept), std::mem::take(&mut self.scratch.kept_bytes));
+        let mut cut = false;
+        self.values(field, &mut |value| {
+            cut |= !keep(&mut kept, &mut bytes, field, value);
+            false
+        });
+        self.scratch.cut_short |= cut;
+        self.scratch.kept = kept;
+        self.scratch.kept_bytes = bytes;
+    }
+}
+
+/// Keeps a value for comparison, unless there are too many. Returns whether it could.
+fn keep(kept: &mut Vec<(u32, usize, usize)>, bytes: &mut Vec<u8>, field: u32, value: Value<'_>) -> bool {
+    if !matches!(value.kind, Kind::String | Kind::Number | Kind::Bool) {
+        return true;
+    }
+    let start = bytes.len();
+    if start + value.text.len() > MAX_KEPT_BYTES
+        || kept.iter().filter(|&&(of, ..)| of == field).count() >= MAX_KEPT_VALUES
+    {
+        return false;
+    }
+    bytes.extend_from_slice(value.text);
+    kept.push((field, start, bytes.len()));
+    true
+}
+
+/// All members of `Event`, for walks that leave none out.
+const MEMBERS: &[Member] = &[
+    Member::Kind,
+    Member::ApiVersion,
+    Member::Level,
+    Member::AuditId,
+    Member::Stage,
+    Member::RequestUri,
+    Member::Verb,
+    Member::User,
+    Member::ImpersonatedUser,
+    Member::SourceIps,
+    Member::UserAgent,
+    Member::ObjectRef,
+    Member::ResponseStatus,
+    Member::RequestObject,
+    Member::ResponseObject,
+    Member::RequestReceivedTimestamp,
+    Member::StageTimestamp,
+    Member::Timestamp,
+    Member::Annotations,
+];
+
+fn is_body(member: Member) -> bool {
+    matches!(member, Member::RequestObject | Member::ResponseObject)
+}
+
+fn is_member(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| Member::named(name).is_some())
+}
+
+/// A walk over one value, with a stack of its own.
+struct Walker<'w> {
+    program: &'w Program,
+    scratch: &'w mut Scratch,
+    /// Whether members of one sought name are found at any depth.
+    deep: bool,
+    /// The field of keywords while they are sought.
+    keyword: u32,
+}
+
+impl Walker<'_> {
+    /// Compares the value, which lies at `node` and is one of the field `bare`, and all values within it.
+    fn value(&mut self, value: Raw<'_>, node: u32, bare: u32) {
+        let src = value.0;
+        let mut containers = std::mem::take(&mut self.scratch.containers);
+        containers.clear();
+        let (mut pos, mut node, mut bare) = (0, node, bare);
+        while let Some(&byte) = src.get(pos) {
+            // Here a value starts.
+            let container = matches!(byte, b'{' | b'[');
+            if container && self.leads_on(byte == b'[', node, bare) && containers.len() < MAX_DEPTH {
+                self.compare(Raw(src.get(pos..).unwrap_or_default()), node, bare);
+                let object = byte == b'{';
+                containers.push(Container { object, node, bare });
+                pos = skip_whitespace(src, pos + 1);
+            } else {
+                let Ok(end) = skip_value(src, pos, &mut 0) else { break };
+                self.scratch.cut_short |=
+                    containers.len() == MAX_DEPTH && container && self.leads_on(byte == b'[', node, bare);
+                self.compare(Raw(src.get(pos..end).unwrap_or_default()), node, bare);
+                pos = skip_whitespace(src, end);
+            }
+            // Here a value has ended, or a container begun: go on to the next value.
+            loop {
+                match src.get(pos) {
+                    Some(b',') => pos = skip_whitespace(src, pos + 1),
+                    Some(b'}' | b']') => {
+                        containers.pop();
+                        pos = skip_whitespace(src, pos + 1);
+                        if containers.is_empty() {
+                            break;
+                        }
+                        continue;
+                    }
+                    _ => {}
+                }
+                break;
+            }
+            let Some(container) = containers.last() else { break };
+            if !container.object {
+                (node, bare) = (container.node, container.bare);
+                continue;
+            }
+            let within = container.node;
+            let Ok(key_end) = skip_string(src, pos + 1, &mut 0) else { break };
+            let key = json::Text::new(src.get(pos + 1..key_end - 1).unwrap_or_default());
+            let key = key.decode();
+            node = self.step(within, &key);
+            bare = if self.deep { self.bare(&key) } else { NONE };
+            let colon = skip_whitespace(src, key_end);
+            pos = skip_whitespace(src, colon + 1);
+        }
+        self.scratch.containers = containers;
+    }
+
+    /// Whether anything sought may lie within a container.
+    fn leads_on(&self, array: bool, node: u32, bare: u32) -> bool {
+        self.deep
+            || self.keyword != NONE
+            || array && (node != NONE || bare != NONE)
+            || self.program.path(node).is_some_and(|node| !node.children.is_empty())
+    }
+
+    /// Where the member `name` of what lies at `node` lies, if anything sought does there or below.
+    fn step(&self, node: u32, name: &[u8]) -> u32 {
+        if node == NONE {
+            return NONE;
+        }
+        // A dot in a name is no different from a step.
+        let mut at = node;
+        for part in name.split(|&byte| byte == b'.') {
+            at = self.child(at, part);
+            if at == NONE {
+                break;
+            }
+        }
+        at
+    }
+
+    fn child(&self, node: u32, name: &[u8]) -> u32 {
+        let Some(node) = self.program.path(node) else { return NONE };
+        node.children
+            .binary_search_by(|(child, _)| child.as_ref().cmp(name))
+            .ok()
+            .and_then(|at| node.children.get(at))
+            .map(|&(_, child)| child)
+            .filter(|&child| Scratch::is_marked(&self.scratch.leading, child, self.scratch.epoch))
+            .unwrap_or(NONE)
+    }
+
+    /// The sought field that is just this name.
+    fn bare(&self, name: &[u8]) -> u32 {
+        self.program
+            .bare
+            .binary_search_by(|(bare, _)| bare.as_ref().cmp(name))
+            .ok()
+            .and_then(|at| self.program.bare.get(at))
+            .map(|&(_, field)| field)
+            .filter(|&field| Scratch::is_marked(&self.scratch.sought, field, self.scratch.epoch))
+            .unwrap_or(NONE)
+    }
+
+    fn compare(&mut self, raw: Raw<'_>, node: u32, bare: u32) {
+        let at_node = self.program.path(node).map_or(NONE, |node| node.field);
+        let keyword = if matches!(raw.kind(), Kind::String | Kind::Number) { self.keyword } else { NONE };
+        for field in [at_node, bare, keyword] {
+            if field != NONE && Scratch::is_marked(&self.scratch.sought, field, self.scratch.epoch) {
+                Value::with(raw, |value| self.compare_with(field, value));
+            }
+        }
+    }
+
+    fn compare_with(&mut self, field: u32, value: Value<'_>) {
+        let scratch = &mut *self.scratch;
+        if Scratch::is_marked(&scratch.keeping, field, scratch.epoch) {
+            scratch.cut_short |= !keep(&mut scratch.kept, &mut scratch.kept_bytes, field, value);
+        }
+        let Some(pending) = scratch.pending.get_mut(field as usize) else { return };
+        let (program, memo, cut_short) = (self.program, &mut scratch.memo, &mut scratch.cut_short);
+        let holds = scratch.epoch * 2 + 1;
+        // What has been found to hold need not be compared again.
+        pending.retain(|&id| {
+            let Some(Predicate { test: Test::Value { matcher, .. }, .. }) = program.predicate(id) else {
+                return false;
+            };
+            let matched = matches(matcher, value, cut_short);
+            if matched && let Some(mark) = memo.get_mut(id as usize) {
+                *mark = holds;
+            }
+            !matched
+        });
+    }
+}
+
+/// Whether one value matches; `cut` is set where a limit left the question open.
+fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bool {
+    let Value { kind, text } = value;
+    let written = matches!(kind, Kind::String | Kind::Number | Kind::Bool);
+    match matcher {
+        Matcher::Exists => true,
+        Matcher::Text(pattern) => {
+            written && pattern.is_match(text) || kind == Kind::Object && pattern.form == Form::Anything
+        }
+        Matcher::Bool(wanted) => {
+            written && text.eq_ignore_ascii_case(if *wanted { b"true" } else { b"false" })
+        }
+        Matcher::Number(wanted) => written && is_number(text, wanted),
+        Matcher::Compare(comparison, with) => {
+            written && pattern::number(text).is_some_and(|number| comparison.holds(number, *with))
+        }
+        Matcher::Cidr(network) => written && network.contains(text),
+        Matcher::Expression(expression) => written && expression.is_match(text, cut),
+        Matcher::Time(part, wanted) => written && time_part(text, *part) == Some(*wanted),
+    }
+}
+
+fn is_number(text: &[u8], wanted: &Number) -> bool {
+    let Some(number) = pattern::number(text) else { return false };
+    match *wanted {
+        Number::Float(wanted) => number == wanted,
+        // Large numbers differ as integers that are the same as floats.
+        Number::Integer(wanted) => match std::str::from_utf8(text).map(str::parse::<i64>) {
+            Ok(Ok(number)) => number == wanted,
+            _ => number == wanted as f64,
+        },
+    }
+}
+
+/// A part of a time in the form that audit events have (RFC 3339), in whatever zone it is written.
+fn time_part(text: &[u8], part: TimePart) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', mi1, mi2, ..] = text
+    else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let (year, month) = (number(&[*y1, *y2, *y3, *y4])?, number(&[*mo1, *mo2])?);
+    let (day, hour, minute) = (number(&[*d1, *d2])?, number(&[*h1, *h2])?, number(&[*mi1, *mi2])?);
+    Some(match part {
+        TimePart::Minute => minute,
+        TimePart::Hour => hour,
+        TimePart::Day => day,
+        TimePart::Month => month,
+        TimePart::Year => year,
+        TimePart::Week => iso_week(year, month, day)?,
+    })
+}
+
+/// The week of a date by ISO 8601: weeks start on Monday, and a year's first is the one with its first Thursday.
+fn iso_week(year: i64, month: i64, day: i64) -> Option<i64> {
+    const DAYS_BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let before = *DAYS_BEFORE.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
+    let day_of_year = before + day + i64::from(month > 2 && leap(year));
+    // Monday is 1; what precedes a year moves its first day by one, and by two after a leap year.
+    let past = year - 1;
+    let weekday = (past + past / 4 - past / 100 + past / 400 + day_of_year - 1).rem_euclid(7) + 1;
+    let week = (day_of_year - weekday + 10) / 7;
+    let weeks_in = |year: i64| {
+        let shift = |year: i64| (year + year / 4 - year / 100 + year / 400).rem_euclid(7);
+        if shift(year) == 4 || shift(year - 1) == 3 { 53 } else { 52 }
+    };
+    Some(match week {
+        0 => weeks_in(year - 1),
+        53 if weeks_in(year) == 52 => 1,
+        week => week,
+    })
+}

@@ -1,0 +1,246 @@
+//! What a field of a rule names in an event, and where its values come from.
+//!
+//! | a field | names |
+//! | --- | --- |
+//! | `audit.severity`, `audit.exec.command` … | what the earlier stages found: [`AuditField`] |
+//! | `verb`, `objectRef.resource`, `annotations.authorization.k8s.io/decision` … | the values to which the path leads in the event |
+//! | `hostPath`, `apiGroup` … (one name that `Event` does not have) | the record's member of that name; where it has none, every member of that name in `objectRef` and the bodies, at any depth |
+//!
+//! A path leads to every value whose member names, joined by dots, read like the path: a dot in a
+//! member's name (`authorization.k8s.io/decision`) is thus no different from a step into an object. An
+//! array stands for its elements, wherever it stands. Names are case-sensitive. Of a member that stands
+//! twice within another, each counts, so that nobody hides one behind the other.
+
+use crate::json::{Kind, Raw, Text};
+use crate::record::{Event, Member};
+
+macro_rules! audit_fields {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal, $known:ident;)*) => {
+        /// A value in the `audit` object that rules or routes can ask for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum AuditField {
+            $(#[doc = concat!("`audit.", $name, "`")] $(#[$meta])* $variant,)*
+        }
+
+        impl AuditField {
+            /// All of them, in the order in which the contract lists them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The field's name, without the leading `audit.`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Whether the value is there before the rules are evaluated, so that rules may ask for it;
+            /// routes may ask for every field.
+            #[must_use]
+            pub fn known_to_rules(self) -> bool {
+                match self {
+                    $(Self::$variant => audit_fields!(@ $known),)*
+                }
+            }
+        }
+    };
+    (@ rules) => { true };
+    (@ routes) => { false };
+}
+
+audit_fields! {
+    Level = "level", routes;
+    PolicyRule = "policy_rule", routes;
+    Operator = "operator", rules;
+    OperatorSource = "operator_source", rules;
+    OperatorType = "operator_type", rules;
+    SourceIp = "source_ip", rules;
+    SourceIps = "source_ips", rules;
+    SourceScope = "source_scope", rules;
+    SourceHighRisk = "source_high_risk", rules;
+    ResourceClass = "resource_class", rules;
+    Action = "action", rules;
+    Outcome = "outcome", rules;
+    ExecContainer = "exec.container", rules;
+    /// Every argument is a value, and so is the whole list joined by spaces.
+    ExecCommand = "exec.command", rules;
+    ExecStdin = "exec.stdin", rules;
+    ExecTty = "exec.tty", rules;
+    Severity = "severity", routes;
+    Rules = "rules", routes;
+    Tags = "tags", routes;
+    /// The rule of each correlation that fired.
+    AlertRule = "alerts.rule", routes;
+    /// The severity of each correlation that fired.
+    AlertSeverity = "alerts.severity", routes;
+    Message = "message", routes;
+    Error = "error", routes;
+}
+
+impl AuditField {
+    /// The field of that name, without the leading `audit.`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.name() == name)
+    }
+}
+
+/// One value of an [`AuditField`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditValue<'a> {
+    /// A string.
+    Text(&'a [u8]),
+    /// A number.
+    Integer(i64),
+    /// A boolean.
+    Bool(bool),
+}
+
+/// What the earlier stages found about the event at hand.
+pub trait AuditFields {
+    /// Gives each value of the field to `each`; none where the field does not apply.
+    fn values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>));
+}
+
+/// Nothing was found.
+impl AuditFields for () {
+    fn values(&self, _: AuditField, _: &mut dyn FnMut(AuditValue<'_>)) {}
+}
+
+/// A value as matchers see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Value<'a> {
+    pub(crate) kind: Kind,
+    /// What a string says; how a number or a boolean is written; otherwise empty.
+    pub(crate) text: &'a [u8],
+}
+
+impl Value<'_> {
+    /// Gives the value that `raw` is to `each`. An array is one value here; its elements are the walk's.
+    #[inline]
+    pub(crate) fn with<R>(raw: Raw<'_>, each: impl FnOnce(Value<'_>) -> R) -> R {
+        let kind = raw.kind();
+        match kind {
+            Kind::String => match raw.text().unwrap_or_default().decode() {
+                std::borrow::Cow::Borrowed(text) => each(Value { kind, text }),
+                std::borrow::Cow::Owned(text) => each(Value { kind, text: &text }),
+            },
+            Kind::Number | Kind::Bool => each(Value { kind, text: raw.0 }),
+            Kind::Object | Kind::Array | Kind::Null => each(Value { kind, text: b"" }),
+        }
+    }
+}
+
+/// When an event's values of a field are known, cheapest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// At once: the view of the event or an earlier stage has it.
+    Immediate,
+    /// After a walk through the event's small members.
+    Head,
+    /// After a walk through the bodies.
+    Body,
+}
+
+/// Where a field's values come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Audit(AuditField),
+    /// A single value that the view of the event has found.
+    View(View),
+    /// Whatever a walk finds at this node of the tree of paths.
+    Path(u32),
+    /// Whatever a walk finds under this name, anywhere.
+    Bare,
+    /// Every string and number of the event.
+    Keyword,
+}
+
+/// A value that the view of the event gives without a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    Top(Member),
+    Reference(Reference),
+    Username,
+    ImpersonatedUsername,
+    ResponseCode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    Resource,
+    Namespace,
+    Name,
+    ApiGroup,
+    ApiVersion,
+    Subresource,
+}
+
+impl View {
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        Some(match path {
+            "level" => Self::Top(Member::Level),
+            "auditID" => Self::Top(Member::AuditId),
+            "stage" => Self::Top(Member::Stage),
+            "requestURI" => Self::Top(Member::RequestUri),
+            "verb" => Self::Top(Member::Verb),
+            "userAgent" => Self::Top(Member::UserAgent),
+            "requestReceivedTimestamp" => Self::Top(Member::RequestReceivedTimestamp),
+            "stageTimestamp" => Self::Top(Member::StageTimestamp),
+            "objectRef.resource" => Self::Reference(Reference::Resource),
+            "objectRef.namespace" => Self::Reference(Reference::Namespace),
+            "objectRef.name" => Self::Reference(Reference::Name),
+            "objectRef.apiGroup" => Self::Reference(Reference::ApiGroup),
+            "objectRef.apiVersion" => Self::Reference(Reference::ApiVersion),
+            "objectRef.subresource" => Self::Reference(Reference::Subresource),
+            "user.username" => Self::Username,
+            "impersonatedUser.username" => Self::ImpersonatedUsername,
+            "responseStatus.code" => Self::ResponseCode,
+            _ => return None,
+        })
+    }
+
+    /// The value, if the event has one.
+    ///
+    /// What the view has is taken from there, because it also understands events of audit.k8s.io/v1alpha1,
+    /// which have no `apiGroup`. An empty string looks to it like an absent one, and other types than
+    /// strings it does not keep, so those are looked up.
+    #[inline]
+    pub(crate) fn value<'a>(self, event: &Event<'a>) -> Option<Found<'a>> {
+        let (seen, member, name): (Text<'a>, _, &[u8]) = match self {
+            Self::Top(member) => return event.get(member).map(Found::Raw),
+            Self::ResponseCode => {
+                return event.get(Member::ResponseStatus)?.get(b"code").map(Found::Raw);
+            }
+            Self::Username => (event.user.username, Member::User, b"username"),
+            Self::ImpersonatedUsername => (
+                event.impersonated_user.map(|user| user.username).unwrap_or_default(),
+                Member::ImpersonatedUser,
+                b"username",
+            ),
+            Self::Reference(part) => {
+                let reference = event.object_ref.as_ref()?;
+                let (seen, name): (_, &[u8]) = match part {
+                    Reference::Resource => (reference.resource, b"resource"),
+                    Reference::Namespace => (reference.namespace, b"namespace"),
+                    Reference::Name => (reference.name, b"name"),
+                    Reference::ApiGroup => (reference.api_group, b"apiGroup"),
+                    Reference::ApiVersion => (reference.api_version, b"apiVersion"),
+                    Reference::Subresource => (reference.subresource, b"subresource"),
+                };
+                (seen, Member::ObjectRef, name)
+            }
+        };
+        if !seen.is_empty() {
+            return Some(Found::Text(seen));
+        }
+        event.get(member)?.get(name).map(Found::Raw)
+    }
+}
+
+/// What a view found.
+pub(crate) enum Found<'a> {
+    Text(Text<'a>),
+    Raw(Raw<'a>),
+}

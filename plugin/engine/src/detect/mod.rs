@@ -1,0 +1,312 @@
+//! Fourth stage: which Sigma rules hold on an event, and which route's selection it meets.
+//!
+//! ```text
+//! Sigma text ─▶ rule, condition, modifier ─▶ compile ─▶ Program
+//!                                                         │
+//!                              event, audit.* ─▶ evaluate ┴─▶ the rules that hold
+//! ```
+//!
+//! [`fields`] says what a field of a rule names, `modifier` what a value means, and `compile` how rules
+//! become one structure that is put to an event as a whole.
+//!
+//! Rules are those of the Sigma specification 2.1 for `product: kubernetes`, `service: audit`. Where it
+//! leaves a choice: strings compare without regard to the case of ASCII letters; a number or boolean
+//! compares by how it is written with a string; `null` means that the path leads to nothing but nulls;
+//! `*` means that it leads to anything else, objects included.
+
+mod compile;
+mod condition;
+mod evaluate;
+pub mod fields;
+mod modifier;
+mod pattern;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use evaluate::Scratch;
+pub use fields::{AuditField, AuditFields, AuditValue};
+
+use crate::problem::Problems;
+use crate::record::Event;
+use crate::yaml::{self, Node};
+use compile::{Builder, Program, Scope};
+use rule::{Kind, Report};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// How grave a finding is: Sigma's `level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// For enrichment; no alert.
+    Informational,
+    /// Notable, rarely an incident.
+    Low,
+    /// To be reviewed now and then.
+    Medium,
+    /// To be reviewed promptly.
+    High,
+    /// An incident.
+    Critical,
+}
+
+impl Severity {
+    const NAMES: [(&'static str, Self); 5] = [
+        ("informational", Self::Informational),
+        ("low", Self::Low),
+        ("medium", Self::Medium),
+        ("high", Self::High),
+        ("critical", Self::Critical),
+    ];
+
+    /// The severity of that name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, severity)| severity)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is known of a rule beside its condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `id`, else `name`, else `title`: what `audit.rules` has.
+    pub id: Box<str>,
+    /// `name`, by which correlations may refer to the rule.
+    pub name: Option<Box<str>>,
+    /// `title`
+    pub title: Box<str>,
+    /// `level`
+    pub level: Severity,
+    /// `tags`, sorted, each once; without the namespace `audit`.
+    pub tags: Vec<Box<str>>,
+    /// The file it is from, as the user named it.
+    pub file: Arc<str>,
+    /// The line it starts at.
+    pub line: u32,
+}
+
+/// A rule's number within its set, in the order in which rules were added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// Rules, compiled.
+#[derive(Debug)]
+pub struct RuleSet {
+    program: Program,
+    rules: Vec<Rule>,
+}
+
+impl RuleSet {
+    /// A builder without rules. Rules whose id is in `disabled` are checked, but left out.
+    #[must_use]
+    pub fn builder(disabled: BTreeSet<String>) -> RuleSetBuilder {
+        RuleSetBuilder {
+            builder: Builder::new(Scope::Rules),
+            rules: Vec::new(),
+            seen: BTreeMap::new(),
+            disabled,
+        }
+    }
+
+    /// The rules built in, compiled.
+    pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
+        for (file, text) in BUILTIN {
+            builder.add(&Arc::from(*file), text, problems);
+        }
+    }
+
+    /// Appends to `hits` the rules that hold on the event, in the order in which they were added.
+    ///
+    /// `scratch` serves one set; with another it starts afresh each time.
+    /// [`Scratch::cut_short`] says afterwards whether a limit kept a part of the event from being seen.
+    pub fn evaluate(
+        &self,
+        scratch: &mut Scratch,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        hits: &mut Vec<RuleId>,
+    ) {
+        let mut holding = scratch.take_holding();
+        evaluate::evaluate(&self.program, scratch, event, audit, &mut holding);
+        hits.extend(holding.iter().map(|&tree| RuleId(tree)));
+        scratch.put_holding(holding);
+    }
+
+    /// A rule by its number.
+    #[must_use]
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id.0 as usize)
+    }
+
+    /// All rules, in the order in which they were added.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+}
+
+/// Gathers rules from files.
+#[derive(Debug)]
+pub struct RuleSetBuilder {
+    builder: Builder,
+    rules: Vec<Rule>,
+    /// Every id, with where it stands.
+    seen: BTreeMap<Box<str>, (Arc<str>, u32)>,
+    disabled: BTreeSet<String>,
+}
+
+impl RuleSetBuilder {
+    /// Reads the rules of a file: one or more YAML documents. What is wrong with them goes to `problems`;
+    /// a rule with an error is left out.
+    pub fn add(&mut self, file: &Arc<str>, text: &str, problems: &mut Problems) {
+        match yaml::parse(text) {
+            Err(error) => problems.error(file, error.line, "", format!("not YAML: {}", error.message)),
+            Ok(documents) => {
+                for document in documents.iter().filter(|document| !document.is_null()) {
+                    self.add_document(document, &mut Report::new(file, problems));
+                }
+            }
+        }
+    }
+
+    /// The ids that are disabled and that no rule has had so far.
+    pub fn disabled_in_vain(&self) -> impl Iterator<Item = &str> {
+        self.disabled.iter().map(String::as_str).filter(|id| !self.seen.contains_key(*id))
+    }
+
+    /// The set.
+    #[must_use]
+    pub fn finish(self) -> RuleSet {
+        RuleSet { program: self.builder.finish(), rules: self.rules }
+    }
+
+    fn add_document(&mut self, document: &Node, report: &mut Report<'_>) {
+        if !matches!(document.value, yaml::Value::Mapping(_)) {
+            let message = format!("expected a Sigma rule, found {}", document.describe());
+            return report.error(document.line, "", message);
+        }
+        match rule::kind_of(document) {
+            Kind::Rule => self.add_rule(document, report),
+            Kind::Correlation => report.error(
+                document.line,
+                "correlation",
+                "correlations are not supported yet; leave the document out",
+            ),
+            Kind::Filter => report.error(
+                document.line,
+                "filter",
+                "Sigma filters are not supported; add \"and not\" to the rule's condition, or disable it",
+            ),
+            Kind::Action => report.error(
+                document.line,
+                "action",
+                "collections of Sigma before 2.0 are not supported; write each rule out",
+            ),
+        }
+    }
+
+    fn add_rule(&mut self, document: &Node, report: &mut Report<'_>) {
+        let head = rule::read_head(document, report);
+        rule::check_log_source(document, report);
+        let detection = rule::read_detection(document, &mut self.builder, report);
+        let (Some(head), Some(detection)) = (head, detection) else { return };
+        if report.failed {
+            return;
+        }
+        if let Some((file, line)) = self.seen.get(&head.id) {
+            let message = format!("{} is taken by {file}:{line}; give the rule another id", head.id);
+            return report.error(document.line, "id", message);
+        }
+        self.seen.insert(head.id.clone(), (Arc::clone(&head.file), head.line));
+        if self.disabled.contains(&*head.id) {
+            return;
+        }
+        match self.builder.add_tree(detection) {
+            Ok(_) => self.rules.push(head),
+            Err(message) => report.error(document.line, "detection.condition", message),
+        }
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
+
+/// Sigma selections in an order in which the first that is met counts: the `when` of routes.
+#[derive(Debug)]
+pub struct Selections {
+    program: Program,
+    /// The tree of each selection; none where it is met by every event.
+    trees: Vec<Option<u32>>,
+}
+
+impl Selections {
+    /// A builder without selections.
+    #[must_use]
+    pub fn builder() -> SelectionsBuilder {
+        SelectionsBuilder { builder: Builder::new(Scope::Routes), trees: Vec::new() }
+    }
+
+    /// The number, from 0, of the first selection that the event meets.
+    pub fn first_match(
+        &self,
+        scratch: &mut Scratch,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+    ) -> Option<usize> {
+        let mut holding = scratch.take_holding();
+        evaluate::evaluate(&self.program, scratch, event, audit, &mut holding);
+        let first =
+            self.trees.iter().position(|tree| tree.is_none_or(|tree| holding.binary_search(&tree).is_ok()));
+        scratch.put_holding(holding);
+        first
+    }
+}
+
+/// Gathers selections.
+#[derive(Debug)]
+pub struct SelectionsBuilder {
+    builder: Builder,
+    trees: Vec<Option<u32>>,
+}
+
+impl SelectionsBuilder {
+    /// Adds a selection that every event meets.
+    pub fn add_always(&mut self) {
+        self.trees.push(None);
+    }
+
+    /// Adds the selection that `node`, called `field` in `file`, is: a map, a list of maps or a list of
+    /// keywords. With an error among the problems, its place is not taken and the set is of no use.
+    pub fn add(&mut self, file: &Arc<str>, field: &str, node: &Node, problems: &mut Problems) {
+        let report = &mut Report::new(file, problems);
+        let Some(selection) = rule::read_selection(node, field, &mut self.builder, report) else { return };
+        match self.builder.add_tree(selection) {
+            Ok(tree) => self.trees.push(Some(tree)),
+            Err(message) => report.error(node.line, field, message),
+        }
+    }
+
+    /// The set.
+    #[must_use]
+    pub fn finish(self) -> Selections {
+        Selections { program: self.builder.finish(), trees: self.trees }
+    }
+}

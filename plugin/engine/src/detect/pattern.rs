@@ -1,0 +1,320 @@
+//! What a value is compared with: strings with wildcards, regular expressions, networks, numbers.
+//!
+//! Strings compare without regard to the case of ASCII letters unless a rule says `cased`. Letters
+//! outside ASCII compare as they are: Kubernetes names have none, and the tables for them would be
+//! larger than the rest of the engine.
+
+use std::net::IpAddr;
+
+/// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
+/// proportion to both value and expression; whoever can create an object can make values of a megabyte.
+const MAX_SEARCHED: usize = 16 << 10;
+
+/// How long a regular expression may be, in bytes. A rule's author could make one that takes long to
+/// compile at every start.
+const MAX_EXPRESSION: usize = 4096;
+
+/// How much memory a compiled expression may take, in bytes: bounds counted repetitions, which multiply
+/// when nested.
+const MAX_COMPILED: usize = 256 << 10;
+
+/// How deep the groups of an expression may nest. Its compiler recurses, on a stack of 8 KiB.
+const MAX_GROUPS: u32 = 16;
+
+/// A part of a string pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// These bytes.
+    Literal(Vec<u8>),
+    /// `*`: any characters, or none.
+    Any,
+    /// `?`: one character.
+    One,
+}
+
+/// Reads a Sigma string: `*` and `?` are wildcards, a backslash before them or before another backslash
+/// makes them plain, and any other backslash is itself.
+pub(crate) fn parse_wildcards(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut literal = Vec::new();
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => match bytes.next_if(|next| matches!(next, b'*' | b'?' | b'\\')) {
+                Some(escaped) => literal.push(escaped),
+                None => literal.push(b'\\'),
+            },
+            b'*' | b'?' => {
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                let wildcard = if byte == b'*' { Part::Any } else { Part::One };
+                // Two stars in a row say what one says.
+                if !(wildcard == Part::Any && parts.last() == Some(&Part::Any)) {
+                    parts.push(wildcard);
+                }
+            }
+            other => literal.push(other),
+        }
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    parts
+}
+
+/// One step of a pattern with wildcards in odd places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Byte(u8),
+    Any,
+    One,
+}
+
+/// A string pattern by its form: the plainer the form, the cheaper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `*`
+    Anything,
+    Exact(Box<[u8]>),
+    /// Any of these, sorted; two or more.
+    OneOf(Box<[Box<[u8]>]>),
+    Prefix(Box<[u8]>),
+    Suffix(Box<[u8]>),
+    Contains(Box<[u8]>),
+    Steps(Box<[Step]>),
+}
+
+/// A string pattern. Unless `cased`, its letters are in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pub(crate) form: Form,
+    pub(crate) cased: bool,
+}
+
+impl Pattern {
+    pub(crate) fn new(mut parts: Vec<Part>, cased: bool) -> Self {
+        for part in &mut parts {
+            if let Part::Literal(bytes) = part
+                && !cased
+            {
+                bytes.make_ascii_lowercase();
+            }
+        }
+        let form = match parts.as_mut_slice() {
+            [] => Form::Exact(Box::default()),
+            [Part::Any] => Form::Anything,
+            [Part::Literal(bytes)] => Form::Exact(std::mem::take(bytes).into()),
+            [Part::Literal(bytes), Part::Any] => Form::Prefix(std::mem::take(bytes).into()),
+            [Part::Any, Part::Literal(bytes)] => Form::Suffix(std::mem::take(bytes).into()),
+            [Part::Any, Part::Literal(bytes), Part::Any] => Form::Contains(std::mem::take(bytes).into()),
+            parts => {
+                let mut steps = Vec::new();
+                for part in parts {
+                    match part {
+                        Part::Literal(bytes) => steps.extend(bytes.iter().map(|&byte| Step::Byte(byte))),
+                        Part::Any => steps.push(Step::Any),
+                        Part::One => steps.push(Step::One),
+                    }
+                }
+                Form::Steps(steps.into())
+            }
+        };
+        Self { form, cased }
+    }
+
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        let cased = self.cased;
+        match &self.form {
+            Form::Anything => true,
+            Form::Exact(what) => equal(text, what, cased),
+            Form::OneOf(sorted) => one_of(text, sorted, cased),
+            Form::Prefix(what) => text.get(..what.len()).is_some_and(|start| equal(start, what, cased)),
+            Form::Suffix(what) => ends_with(text, what, cased),
+            Form::Contains(what) => contains(text, what, cased),
+            Form::Steps(steps) => follows(text, steps, cased),
+        }
+    }
+}
+
+pub(crate) fn equal(text: &[u8], what: &[u8], cased: bool) -> bool {
+    if cased { text == what } else { text.eq_ignore_ascii_case(what) }
+}
+
+pub(crate) fn ends_with(text: &[u8], what: &[u8], cased: bool) -> bool {
+    text.len()
+        .checked_sub(what.len())
+        .and_then(|start| text.get(start..))
+        .is_some_and(|end| equal(end, what, cased))
+}
+
+pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
+    let Some(first) = what.first() else { return true };
+    let Some(last_start) = text.len().checked_sub(what.len()) else { return false };
+    let (lower, upper) =
+        if cased { (*first, *first) } else { (first.to_ascii_lowercase(), first.to_ascii_uppercase()) };
+    let mut rest = text;
+    let mut starts = last_start + 1;
+    while let Some(at) =
+        rest.get(..starts).and_then(|part| part.iter().position(|&byte| byte == lower || byte == upper))
+    {
+        if rest.get(at..at + what.len()).is_some_and(|part| equal(part, what, cased)) {
+            return true;
+        }
+        starts -= at + 1;
+        rest = rest.get(at + 1..).unwrap_or_default();
+    }
+    false
+}
+
+fn one_of(text: &[u8], sorted: &[Box<[u8]>], cased: bool) -> bool {
+    sorted
+        .binary_search_by(|entry| {
+            if cased {
+                entry.as_ref().cmp(text)
+            } else {
+                entry.iter().copied().cmp(text.iter().map(u8::to_ascii_lowercase))
+            }
+        })
+        .is_ok()
+}
+
+/// Matches steps by going back to the last star only, which is enough: whatever stood before it has
+/// taken the shortest text it could.
+fn follows(text: &[u8], steps: &[Step], cased: bool) -> bool {
+    let (mut at, mut step) = (0, 0);
+    let mut star = None;
+    while let Some(&byte) = text.get(at) {
+        match steps.get(step) {
+            Some(Step::Any) => {
+                step += 1;
+                star = Some((at, step));
+                continue;
+            }
+            Some(Step::One) => {
+                step += 1;
+                at += character_length(byte);
+                continue;
+            }
+            Some(&Step::Byte(wanted)) if byte == wanted || !cased && byte.to_ascii_lowercase() == wanted => {
+                step += 1;
+                at += 1;
+                continue;
+            }
+            _ => {}
+        }
+        let Some((from, after_star)) = star else { return false };
+        let next = from + text.get(from).copied().map_or(1, character_length);
+        star = Some((next, after_star));
+        (at, step) = (next, after_star);
+    }
+    steps.get(step..).is_none_or(|rest| rest.iter().all(|&step| step == Step::Any))
+}
+
+/// How many bytes the UTF-8 character that starts with `lead` has.
+fn character_length(lead: u8) -> usize {
+    match lead {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xff => 4,
+        _ => 1,
+    }
+}
+
+/// A regular expression, searched for anywhere in a value, in time linear in the value.
+///
+/// The only place that knows which engine does it: `regex-lite`, whose case-insensitivity is ASCII's,
+/// like that of the strings above.
+#[derive(Debug, Clone)]
+pub(crate) struct Expression(regex_lite::Regex);
+
+/// The sub-modifiers of `re`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flags {
+    /// `i`
+    pub(crate) ignore_case: bool,
+    /// `m`
+    pub(crate) multi_line: bool,
+    /// `s`
+    pub(crate) dot_all: bool,
+}
+
+impl Expression {
+    /// Compiles; the error is a sentence for the rule's author.
+    pub(crate) fn new(expression: &str, flags: Flags) -> Result<Self, String> {
+        if expression.len() > MAX_EXPRESSION {
+            return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
+        }
+        regex_lite::RegexBuilder::new(expression)
+            .case_insensitive(flags.ignore_case)
+            .multi_line(flags.multi_line)
+            .dot_matches_new_line(flags.dot_all)
+            .size_limit(MAX_COMPILED)
+            .nest_limit(MAX_GROUPS)
+            .build()
+            .map(Self)
+            .map_err(|error| {
+                format!(
+                    "the regular expression {expression:?} cannot be used: {error}; look-around, \
+                     back-references and Unicode classes are not supported"
+                )
+            })
+    }
+
+    /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
+    pub(crate) fn is_match(&self, text: &[u8], cut: &mut bool) -> bool {
+        let searched = text.get(..MAX_SEARCHED).unwrap_or(text);
+        let found = self.0.is_match(&String::from_utf8_lossy(searched));
+        *cut |= !found && searched.len() < text.len();
+        found
+    }
+}
+
+/// An address range in CIDR notation. IPv4 is kept as IPv6 keeps it, so that `::ffff:10.0.0.1` is in
+/// `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network {
+    first: u128,
+    mask: u128,
+}
+
+impl Network {
+    /// Reads `10.0.0.0/8`, `2001:db8::/32` or one address.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(width);
+        if bits > width {
+            return None;
+        }
+        let mask = u128::MAX.checked_shl(width - bits).unwrap_or(0);
+        Some(Self { first: number_of(address) & mask, mask })
+    }
+
+    pub(crate) fn contains(&self, text: &[u8]) -> bool {
+        std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .is_some_and(|address| number_of(address) & self.mask == self.first)
+    }
+}
+
+fn number_of(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// The number that `text` is, if it is one: what JSON and YAML both call a number.
+pub(crate) fn number(text: &[u8]) -> Option<f64> {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    if !unsigned.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
