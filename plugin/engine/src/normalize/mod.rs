@@ -1,0 +1,491 @@
+//! Third stage: who, from where, what. Everything that the `audit` object says about an event before any
+//! rule has looked at it.
+//!
+//! - `operator`: who really acted, and what kind of operator that is
+//! - `address` and `networks`: from where
+//! - `classify` and `command`: what
+//! - `message`: all of it in one line for a person, written for kept events only
+//!
+//! Nothing here looks into a body, with one exception: what an ephemeral container runs stands nowhere else.
+
+mod address;
+mod classify;
+mod command;
+mod message;
+mod networks;
+mod operator;
+
+pub use address::Scope;
+pub use classify::{Action, Outcome, ResourceClass};
+pub use command::{Copying, Exec};
+pub use networks::{Network, NetworkError, Networks, lines};
+pub use operator::{OperatorSource, OperatorType};
+
+use crate::json;
+use crate::record::{Event, Member, User};
+use std::borrow::Cow;
+
+/// What the configuration says about addresses and accounts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Proxies to skip, from the right, when finding the client's address.
+    pub trusted_proxies: Networks,
+    /// The user's own public ranges.
+    pub internal: Networks,
+    /// Addresses known to be bad.
+    pub high_risk: Networks,
+    /// Names of accounts that several people share. A configured list replaces the default one.
+    pub shared_accounts: Vec<String>,
+}
+
+impl Default for Settings {
+    /// No networks; the account that ACK gives to every administrator.
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Networks::default(),
+            internal: Networks::default(),
+            high_risk: Networks::default(),
+            shared_accounts: vec!["kubernetes-admin".to_owned()],
+        }
+    }
+}
+
+/// The stage, set up.
+#[derive(Debug, Clone, Default)]
+pub struct Normalizer {
+    settings: Settings,
+}
+
+/// What was found out about one event. The fields are those of the `audit` object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Normalized<'a> {
+    /// Who really acted; empty where nobody authenticated, and then absent from the `audit` object.
+    pub operator: Cow<'a, [u8]>,
+    /// Where the operator's name was found.
+    pub operator_source: OperatorSource,
+    /// What kind of operator it is.
+    pub operator_type: OperatorType,
+    /// The client's address in canonical form.
+    pub source_ip: Option<Cow<'a, [u8]>>,
+    /// All addresses as delivered, comma-separated.
+    pub source_ips: Option<Cow<'a, [u8]>>,
+    /// What kind of address the client's is.
+    pub source_scope: Option<Scope>,
+    /// Whether a list of bad addresses has it.
+    pub source_high_risk: bool,
+    /// The class of resource.
+    pub resource_class: ResourceClass,
+    /// What was done, or tried.
+    pub action: Action,
+    /// How it ended, if it has.
+    pub outcome: Option<Outcome>,
+    /// What was run, if something was.
+    pub exec: Option<Box<Exec>>,
+    /// The user under whose name the request was authorised.
+    user: User<'a>,
+}
+
+impl Normalizer {
+    /// The stage with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Finds out who did what from where.
+    #[must_use]
+    pub fn normalize<'a>(&self, event: &Event<'a>) -> Normalized<'a> {
+        let Settings { trusted_proxies, internal, high_risk, shared_accounts } = &self.settings;
+        let operator = operator::operator(event, shared_accounts);
+        let client = address::client(event.source_ips(), trusted_proxies);
+        let ip = client.as_ref().map(|client| client.ip);
+        let (resource_class, action) = what(event);
+        Normalized {
+            operator_type: OperatorType::of(&operator.name),
+            operator_source: operator.source,
+            operator: operator.name,
+            source_scope: ip.map(|ip| address::scope(ip, internal)),
+            source_high_risk: ip.is_some_and(|ip| address::listed(high_risk, ip)),
+            source_ip: client.map(|client| client.text),
+            source_ips: address::joined(event.source_ips()),
+            resource_class,
+            action,
+            outcome: classify::outcome(event),
+            exec: command::exec(event),
+            user: operator.user,
+        }
+    }
+}
+
+fn what(event: &Event<'_>) -> (ResourceClass, Action) {
+    let verb = event.text(Member::Verb).unwrap_or_default().decode();
+    let Some(reference) = &event.object_ref else {
+        return (ResourceClass::NonResource, Action::of(&verb, b"", b"", b""));
+    };
+    let (group, resource) = (reference.api_group.decode(), reference.resource.decode());
+    let class = ResourceClass::of(&group, &resource);
+    (class, Action::of(&verb, &group, &resource, &reference.subresource.decode()))
+}
+
+/// A field of the `audit` object that this stage finds, to be looked up by name once and read often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditField {
+    /// `operator`
+    Operator,
+    /// `operator_source`
+    OperatorSource,
+    /// `operator_type`
+    OperatorType,
+    /// `source_ip`
+    SourceIp,
+    /// `source_ips`
+    SourceIps,
+    /// `source_scope`
+    SourceScope,
+    /// `source_high_risk`
+    SourceHighRisk,
+    /// `resource_class`
+    ResourceClass,
+    /// `action`
+    Action,
+    /// `outcome`
+    Outcome,
+    /// `exec.container`
+    ExecContainer,
+    /// `exec.command`
+    ExecCommand,
+    /// `exec.stdin`
+    ExecStdin,
+    /// `exec.tty`
+    ExecTty,
+    /// `exec.ports`
+    ExecPorts,
+    /// `exec.image`
+    ExecImage,
+    /// `exec.copy`
+    ExecCopy,
+}
+
+impl AuditField {
+    /// All of them, in the order in which they are written.
+    pub const ALL: &[Self] = &[
+        Self::Operator,
+        Self::OperatorSource,
+        Self::OperatorType,
+        Self::SourceIp,
+        Self::SourceIps,
+        Self::SourceScope,
+        Self::SourceHighRisk,
+        Self::ResourceClass,
+        Self::Action,
+        Self::Outcome,
+        Self::ExecContainer,
+        Self::ExecCommand,
+        Self::ExecStdin,
+        Self::ExecTty,
+        Self::ExecPorts,
+        Self::ExecImage,
+        Self::ExecCopy,
+    ];
+
+    /// The field of that name within the `audit` object, dots between a field and its member.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.name() == name)
+    }
+
+    /// The field's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::OperatorSource => "operator_source",
+            Self::OperatorType => "operator_type",
+            Self::SourceIp => "source_ip",
+            Self::SourceIps => "source_ips",
+            Self::SourceScope => "source_scope",
+            Self::SourceHighRisk => "source_high_risk",
+            Self::ResourceClass => "resource_class",
+            Self::Action => "action",
+            Self::Outcome => "outcome",
+            Self::ExecContainer => "exec.container",
+            Self::ExecCommand => "exec.command",
+            Self::ExecStdin => "exec.stdin",
+            Self::ExecTty => "exec.tty",
+            Self::ExecPorts => "exec.ports",
+            Self::ExecImage => "exec.image",
+            Self::ExecCopy => "exec.copy",
+        }
+    }
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldValue<'n> {
+    /// A string.
+    Text(&'n [u8]),
+    /// A boolean.
+    Bool(bool),
+    /// A list of strings; ports are in decimal.
+    List(&'n [Vec<u8>]),
+}
+
+impl Normalized<'_> {
+    /// A field's value; none where it does not apply.
+    #[must_use]
+    pub fn get(&self, field: AuditField) -> Option<FieldValue<'_>> {
+        let text = |text: &'static str| FieldValue::Text(text.as_bytes());
+        let exec = self.exec.as_deref();
+        Some(match field {
+            AuditField::Operator if self.operator.is_empty() => return None,
+            AuditField::Operator => FieldValue::Text(&self.operator),
+            AuditField::OperatorSource if self.operator.is_empty() => return None,
+            AuditField::OperatorSource => text(self.operator_source.as_str()),
+            AuditField::OperatorType => text(self.operator_type.as_str()),
+            AuditField::SourceIp => FieldValue::Text(self.source_ip.as_deref()?),
+            AuditField::SourceIps => FieldValue::Text(self.source_ips.as_deref()?),
+            AuditField::SourceScope => text(self.source_scope?.as_str()),
+            AuditField::SourceHighRisk => FieldValue::Bool(self.source_high_risk.then_some(true)?),
+            AuditField::ResourceClass => text(self.resource_class.as_str()),
+            AuditField::Action => text(self.action.as_str()),
+            AuditField::Outcome => text(self.outcome?.as_str()),
+            AuditField::ExecContainer => FieldValue::Text(exec?.container.as_deref()?),
+            AuditField::ExecCommand => list(&exec?.command)?,
+            AuditField::ExecStdin => FieldValue::Bool(exec?.stdin?),
+            AuditField::ExecTty => FieldValue::Bool(exec?.tty?),
+            AuditField::ExecPorts => list(&exec?.ports)?,
+            AuditField::ExecImage => FieldValue::Text(exec?.image.as_deref()?),
+            AuditField::ExecCopy => text(exec?.copy?.as_str()),
+        })
+    }
+
+    /// The value of the field of that name; to read one often, resolve it once with [`AuditField::named`].
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<FieldValue<'_>> {
+        self.get(AuditField::named(name)?)
+    }
+
+    /// Whether the operator is a user of Alibaba Cloud's Resource Access Management.
+    #[must_use]
+    pub fn is_ram_user(&self) -> bool {
+        operator::is_ram_user(&self.operator, &self.user)
+    }
+
+    /// What could not be said in full, for `error`.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        let truncated = self.exec.as_ref().is_some_and(|exec| exec.truncated);
+        truncated.then_some("exec is cut short; requestURI or requestObject has all of it")
+    }
+
+    /// Appends the members that this stage adds to the `audit` object, each after a comma.
+    pub fn write_members(&self, out: &mut Vec<u8>) {
+        let mut in_exec = false;
+        for &field in AuditField::ALL {
+            let Some(value) = self.get(field) else { continue };
+            out.push(b',');
+            let name = match field.name().split_once('.') {
+                None => field.name(),
+                Some((_, name)) if in_exec => name,
+                Some((outer, name)) => {
+                    in_exec = true;
+                    // No comma before the first member of the inner object.
+                    json::push_string(out, outer.as_bytes());
+                    out.extend_from_slice(b":{");
+                    name
+                }
+            };
+            json::push_string(out, name.as_bytes());
+            out.push(b':');
+            match value {
+                FieldValue::Text(text) => json::push_string(out, text),
+                FieldValue::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+                FieldValue::List(items) => push_list(out, items, field == AuditField::ExecPorts),
+            }
+        }
+        if in_exec {
+            out.push(b'}');
+        }
+    }
+
+    /// Appends a line for a person: who did what to which object, from where, with what result. It is UTF-8
+    /// without control characters, and bounded; as yet no JSON string. `event` is the one that was normalised.
+    pub fn write_message(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        message::write(self, event, out);
+    }
+}
+
+fn list(items: &[Vec<u8>]) -> Option<FieldValue<'_>> {
+    (!items.is_empty()).then_some(FieldValue::List(items))
+}
+
+fn push_list(out: &mut Vec<u8>, items: &[Vec<u8>], numbers: bool) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        if numbers {
+            out.extend_from_slice(item);
+        } else {
+            json::push_string(out, item);
+        }
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn normalizer() -> Normalizer {
+        let networks = |list: &[&str]| list.iter().map(|entry| entry.parse::<Network>().unwrap()).collect();
+        Normalizer::new(Settings {
+            trusted_proxies: networks(&["10.0.0.0/8"]),
+            internal: networks(&["203.0.113.0/28"]),
+            high_risk: networks(&["198.51.100.0/24"]),
+            ..Settings::default()
+        })
+    }
+
+    fn members(event: &str) -> String {
+        let record = format!(r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1",{event}}}"#);
+        let event = Event::read(record.as_bytes(), b"audit").unwrap();
+        let mut out = Vec::new();
+        normalizer().normalize(&event).write_members(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn events_give_the_members_of_the_audit_object() {
+        for (event, expected) in [
+            (
+                r#""verb":"create","stage":"ResponseStarted","user":{"username":"kubernetes-admin"},"sourceIPs":["198.51.100.9","10.0.0.1"],"requestURI":"/api/v1/namespaces/default/pods/web-0/exec?command=sh\u0026command=-c\u0026command=id\u0026container=app\u0026stdin=true","objectRef":{"resource":"pods","namespace":"default","name":"web-0","apiVersion":"v1","subresource":"exec"},"responseStatus":{"code":101},"annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"a\" of ClusterRole \"b\" to User \"203\""}"#,
+                r#","operator":"203","operator_source":"rbac-reason","operator_type":"user","source_ip":"198.51.100.9","source_ips":"198.51.100.9,10.0.0.1","source_scope":"public","source_high_risk":true,"resource_class":"compute","action":"access","outcome":"success","exec":{"container":"app","command":["sh","-c","id"],"stdin":true,"tty":false}"#,
+            ),
+            (
+                r#""verb":"patch","user":{"username":"bob"},"impersonatedUser":{"username":"system:serviceaccount:ci:robot"},"sourceIPs":["203.0.113.7"],"requestURI":"/api/v1/namespaces/default/secrets/db","objectRef":{"resource":"secrets","namespace":"default","name":"db","apiVersion":"v1"},"responseStatus":{"code":403}"#,
+                r#","operator":"system:serviceaccount:ci:robot","operator_source":"impersonation","operator_type":"serviceaccount","source_ip":"203.0.113.7","source_ips":"203.0.113.7","source_scope":"internal","resource_class":"storage","action":"update","outcome":"failure""#,
+            ),
+            (
+                r#""verb":"get","stage":"RequestReceived","user":{},"sourceIPs":["::1"],"requestURI":"/healthz""#,
+                r#","operator_type":"anonymous","source_ip":"::1","source_ips":"::1","source_scope":"loopback","resource_class":"non-resource","action":"access""#,
+            ),
+            (
+                r#""verb":"get","user":{"username":"bob"},"sourceIPs":["@"],"requestURI":"/x?ports=80","objectRef":{"resource":"pods","name":"web","subresource":"portforward"}"#,
+                r#","operator":"bob","operator_source":"username","operator_type":"user","source_ips":"@","resource_class":"compute","action":"access","exec":{"ports":[80]}"#,
+            ),
+            (
+                r#""verb":"get","user":{"username":"bob"},"requestURI":"/x?command=tar\u0026command=cf\u0026command=-\u0026command=/etc","objectRef":{"resource":"pods","name":"web","subresource":"exec"}"#,
+                r#","operator":"bob","operator_source":"username","operator_type":"user","resource_class":"compute","action":"access","exec":{"command":["tar","cf","-","/etc"],"stdin":false,"tty":false,"copy":"from-pod"}"#,
+            ),
+        ] {
+            assert_eq!(members(event), expected);
+        }
+    }
+
+    #[test]
+    fn fields_are_found_by_name() {
+        let record = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","user":{"username":"bob"},"sourceIPs":["198.51.100.9"],"requestURI":"/x?command=sh\u0026tty=1","objectRef":{"resource":"pods","subresource":"exec"}}"#;
+        let event = Event::read(record, b"audit").unwrap();
+        let normalized = normalizer().normalize(&event);
+        for (name, expected) in [
+            ("operator", Some(FieldValue::Text(b"bob"))),
+            ("source_scope", Some(FieldValue::Text(b"public"))),
+            ("source_high_risk", Some(FieldValue::Bool(true))),
+            ("outcome", None),
+            ("exec.command", Some(FieldValue::List(&[b"sh".to_vec()]))),
+            ("exec.tty", Some(FieldValue::Bool(true))),
+            ("exec.container", None),
+            ("exec.ports", None),
+            ("exec", None),
+            ("severity", None),
+            ("", None),
+        ] {
+            assert_eq!(normalized.field(name), expected, "{name}");
+        }
+        for &field in AuditField::ALL {
+            assert_eq!(AuditField::named(field.name()), Some(field));
+        }
+        assert_eq!(AuditField::ALL.len(), AuditField::ExecCopy as usize + 1);
+    }
+
+    #[test]
+    fn a_command_cut_short_is_noted() {
+        for (arguments, noted) in [(1, false), (100_000, true)] {
+            let uri = format!("/x?{}", "command&".repeat(arguments));
+            let record = format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","requestURI":"{uri}","objectRef":{{"resource":"pods","subresource":"exec"}}}}"#
+            );
+            let event = Event::read(record.as_bytes(), b"audit").unwrap();
+            assert_eq!(normalizer().normalize(&event).note().is_some(), noted);
+        }
+    }
+
+    /// A string that is sometimes what components write and sometimes anything.
+    fn text(usual: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            prop::sample::select(usual).prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    fn string(text: &[u8]) -> String {
+        let mut out = Vec::new();
+        json::push_string(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_event_says_the_members_are_json_and_the_message_is_one_line(
+            verb in text(&["get", "create", "patch", "delete", "deletecollection"]),
+            user in text(&["", "bob", "kubernetes-admin", "system:anonymous", "system:node:n1"]),
+            impersonated in prop::option::of(text(&["carol", "system:serviceaccount:a:b"])),
+            reason in text(&["RBAC: allowed by RoleBinding \"a/b\" of Role \"c\" to User \"d\""]),
+            ips in prop::collection::vec(text(&["10.0.0.1", "203.0.113.7", "::1", "[fe80::1%e]:1"]), 0..4),
+            uri in text(&["/x?command=sh&command=-c&container=a&tty=1", "/x?ports=1,2", "/healthz"]),
+            resource in text(&["pods", "secrets", "networkpolicies", "ies"]),
+            names in (text(&["web"]), text(&["", "shop"]), text(&["", "apps"])),
+            subresource in text(&["", "exec", "attach", "portforward", "proxy", "ephemeralcontainers", "status"]),
+            container in text(&["debugger"]),
+            code in prop::option::of(any::<i64>()),
+        ) {
+            let ips: Vec<_> = ips.iter().map(|ip| string(ip)).collect();
+            let mut record = format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":{},"user":{{"username":{}}},"annotations":{{"authorization.k8s.io/reason":{}}},"sourceIPs":[{}],"requestURI":{},"objectRef":{{"resource":{},"name":{},"namespace":{},"apiGroup":{},"subresource":{}}},"requestObject":{{"spec":{{"ephemeralContainers":[{{"name":{}}}]}}}}"#,
+                string(&verb), string(&user), string(&reason), ips.join(","), string(&uri), string(&resource),
+                string(&names.0), string(&names.1), string(&names.2), string(&subresource), string(&container),
+            );
+            if let Some(impersonated) = impersonated {
+                record += &format!(r#","impersonatedUser":{{"username":{}}}"#, string(&impersonated));
+            }
+            if let Some(code) = code {
+                record += &format!(r#","responseStatus":{{"code":{code}}}"#);
+            }
+            record.push('}');
+            let event = Event::read(record.as_bytes(), b"audit").unwrap();
+            let normalized = normalizer().normalize(&event);
+
+            let mut object = br#"{"level":"Metadata""#.to_vec();
+            normalized.write_members(&mut object);
+            object.push(b'}');
+            prop_assert!(std::str::from_utf8(&object).is_ok());
+            prop_assert_eq!(json::scan(&object, 0).map(|scanned| scanned.end), Ok(object.len()));
+            for &field in AuditField::ALL {
+                let mut at = Some(json::Raw(&object));
+                for name in field.name().split('.') {
+                    at = at.and_then(|value| value.get(name.as_bytes()));
+                }
+                prop_assert_eq!(at.is_some(), normalized.get(field).is_some(), "{}", field.name());
+            }
+
+            let mut message = Vec::new();
+            normalized.write_message(&event, &mut message);
+            let message = String::from_utf8(message).unwrap();
+            prop_assert!(!message.contains(char::is_control), "{message:?}");
+            prop_assert!(message.len() < 16 * 1024);
+        }
+    }
+}
