@@ -31,7 +31,7 @@ pub(super) struct Identity {
     device: u64,
     inode: u64,
     /// In nanoseconds since 1970; `None` on a file system that does not keep it.
-    born: Option<i64>,
+    pub(super) born: Option<i64>,
 }
 
 impl Identity {

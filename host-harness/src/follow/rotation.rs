@@ -374,4 +374,20 @@ mod tests {
         let found = generations(&log).unwrap();
         assert_eq!(found.iter().map(|generation| generation.current).collect::<Vec<_>>(), [true]);
     }
+
+    #[test]
+    fn an_inode_that_was_given_out_again_is_another_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("a.log");
+        fs::write(&log, "").unwrap();
+        let position = file::LogFile::open(&log, false, 0).unwrap().position();
+        let found = generations(&log).unwrap();
+        assert_eq!(continuation(&found, &position), Continuation::Same(&found[0]));
+
+        // Nothing had been read yet, so that only its birth tells the file that was there before.
+        let mut before = position;
+        before.identity.born = before.identity.born.map(|born| born - 1).or(Some(0));
+        let next = Successor { unreadable: Vec::new(), generation: Some(&found[0]) };
+        assert_eq!(continuation(&found, &before), Continuation::Next(next));
+    }
 }

@@ -560,7 +560,7 @@ fn restarts() {
             Gzip("a.log.1"),
             Append("a.log", "four\n"),
             Start,
-            Run(6),
+            Run(1),
             Delivered(&["two", "three", "four"]),
             Told(&[]),
         ],
