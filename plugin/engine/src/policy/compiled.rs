@@ -1,0 +1,523 @@
+//! A policy as tables, so that a thousand rules cost an event hardly more than ten.
+//!
+//! For each thing a rule can ask for (verb, user, group, namespace, resource, path) there is a table from
+//! value to the set of rules that accept it: a row of bits, rule 0 in the lowest. An event looks up its rows
+//! and ANDs them, a word of 64 rules at a time; the lowest bit that is left is the first rule that matches.
+//! The rows are exact, so nothing needs to be confirmed.
+//!
+//! Keys come from the policy, which is its author's, and only lookups from events, which may be an
+//! attacker's: a fixed hash function is enough, where std's needs random keys that a bare module has not.
+
+use super::matching::url_prefix;
+use super::model::{Entry, GroupResources, Rule};
+use super::request::{is_there, name, namespace, path, verb};
+use crate::json::Text;
+use crate::record::{Event, ObjectRef, User};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tables cannot tell; ask rule by rule, which is slower but never wrong.
+///
+/// It takes a user who is in more than 16 of the groups that the policy names, which only an administrator
+/// can bring about, or a resource with a slash, which the API server never writes.
+#[derive(Debug)]
+pub(super) struct Undecided;
+
+/// Index of a row.
+type Row = u32;
+
+#[derive(Debug)]
+pub(super) struct Index {
+    rows: Rows,
+    verbs: Values,
+    users: Values,
+    groups: Values,
+    namespaces: Values,
+    resources: Resources,
+    paths: Paths,
+}
+
+impl Index {
+    pub(super) fn new(rules: &[Rule]) -> Self {
+        let mut rows = RowsBuilder::new(rules.len());
+        let verbs = Values::new(rules, |rule| &rule.verbs, &mut rows);
+        let users = Values::new(rules, |rule| &rule.users, &mut rows);
+        let groups = Values::new(rules, |rule| &rule.user_groups, &mut rows);
+        let namespaces = Values::new(rules, |rule| &rule.namespaces, &mut rows);
+        let resources = Resources::new(rules, &mut rows);
+        let paths = Paths::new(rules, &mut rows);
+        Self { rows: rows.rows, verbs, users, groups, namespaces, resources, paths }
+    }
+
+    /// The index of the first rule that matches.
+    pub(super) fn first_match(&self, event: &Event<'_>) -> Result<Option<usize>, Undecided> {
+        let verb = self.verbs.row(verb(event));
+        let mut groups = Union::new(self.groups.any);
+        let user = if is_there(&event.user) {
+            self.add_groups(&event.user, &mut groups)?;
+            self.users.row(event.user.username)
+        } else {
+            self.users.any
+        };
+        match &event.object_ref {
+            Some(reference) => {
+                let mut resources = Union::new(self.resources.any);
+                let namespace = self.add_resources(event, reference, &mut resources)?;
+                Ok(self.rows.first_common([verb, user, namespace], [&groups, &resources]))
+            }
+            None if self.paths.is_empty() => {
+                Ok(self.rows.first_common([verb, user, self.paths.any], [&groups, &groups]))
+            }
+            None => {
+                let path = self.paths.row(&path(event));
+                Ok(self.rows.first_common([verb, user, path], [&groups, &groups]))
+            }
+        }
+    }
+
+    fn add_groups(&self, user: &User<'_>, rows: &mut Union) -> Result<(), Undecided> {
+        if self.groups.table.is_empty() {
+            return Ok(());
+        }
+        for group in user.groups() {
+            if let Some(row) = self.groups.table.get(&group.decode()) {
+                rows.add(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of the event's resource; returns the row of its namespace.
+    fn add_resources(
+        &self,
+        event: &Event<'_>,
+        reference: &ObjectRef<'_>,
+        rows: &mut Union,
+    ) -> Result<Row, Undecided> {
+        // The path is decoded only where a rule asks for what the body may have completed.
+        let asks_namespace = !self.namespaces.table.is_empty() && !reference.namespace.is_empty();
+        let asks_name = !self.resources.names.is_empty() && !reference.name.is_empty();
+        let (namespace, name) = if asks_namespace || asks_name {
+            let path = path(event);
+            (namespace(reference, &path), name(reference, event, &path))
+        } else {
+            (Text::default(), Text::default())
+        };
+        self.resources.add(reference, name, rows)?;
+        Ok(self.namespaces.row(namespace))
+    }
+}
+
+/// Rows that are one: what any of them has.
+struct Union {
+    rows: [Row; Self::CAPACITY],
+    len: usize,
+}
+
+impl Union {
+    /// A resource has at most 16 rows: four forms, twice for the group and for `*`, twice for the name and
+    /// for no name. One more is the row of the rules that do not ask.
+    const CAPACITY: usize = 17;
+
+    fn new(row: Row) -> Self {
+        Self { rows: [row; Self::CAPACITY], len: 1 }
+    }
+
+    fn add(&mut self, row: Row) -> Result<(), Undecided> {
+        if self.as_slice().contains(&row) {
+            return Ok(());
+        }
+        *self.rows.get_mut(self.len).ok_or(Undecided)? = row;
+        self.len += 1;
+        Ok(())
+    }
+
+    fn as_slice(&self) -> &[Row] {
+        self.rows.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// All rows, one after the other.
+#[derive(Debug)]
+struct Rows {
+    /// Words in a row.
+    width: usize,
+    words: Vec<u64>,
+}
+
+impl Rows {
+    fn word(&self, row: Row, word: usize) -> u64 {
+        self.words.get(row as usize * self.width + word).copied().unwrap_or_default()
+    }
+
+    /// The lowest rule that is in all of `each` and in some row of each of `some`.
+    fn first_common(&self, each: [Row; 3], some: [&Union; 2]) -> Option<usize> {
+        for word in 0..self.width {
+            let mut rules = u64::MAX;
+            for row in each {
+                rules &= self.word(row, word);
+            }
+            for rows in some {
+                if rules == 0 {
+                    break;
+                }
+                rules &= rows.as_slice().iter().fold(0, |any, &row| any | self.word(row, word));
+            }
+            if rules != 0 {
+                return Some(word * 64 + rules.trailing_zeros() as usize);
+            }
+        }
+        None
+    }
+}
+
+/// Makes rows, each distinct one once: most values of a list of users or resources share theirs.
+struct RowsBuilder {
+    rows: Rows,
+    known: BTreeMap<Vec<u64>, Row>,
+}
+
+impl RowsBuilder {
+    fn new(rules: usize) -> Self {
+        Self { rows: Rows { width: rules.div_ceil(64), words: Vec::new() }, known: BTreeMap::new() }
+    }
+
+    fn row<'s>(&mut self, rules: impl IntoIterator<Item = &'s BTreeSet<usize>>) -> Row {
+        let mut words = vec![0; self.rows.width];
+        for rule in rules.into_iter().flatten() {
+            if let Some(word) = words.get_mut(rule / 64) {
+                *word |= 1 << (rule % 64);
+            }
+        }
+        let next = Row::try_from(self.known.len()).unwrap_or(Row::MAX);
+        *self.known.entry(words).or_insert_with_key(|words| {
+            self.rows.words.extend_from_slice(words);
+            next
+        })
+    }
+}
+
+/// What rules accept by plain equality.
+#[derive(Debug)]
+struct Values {
+    /// The rules that accept any value, and so those for a value that no rule names.
+    any: Row,
+    table: Table,
+}
+
+impl Values {
+    fn new(rules: &[Rule], list: impl Fn(&Rule) -> &[Entry], rows: &mut RowsBuilder) -> Self {
+        let mut any = BTreeSet::new();
+        let mut named: BTreeMap<&[u8], BTreeSet<usize>> = BTreeMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let entries = list(rule);
+            if entries.is_empty() {
+                any.insert(index);
+            }
+            for entry in entries {
+                named.entry(entry.text.as_bytes()).or_default().insert(index);
+            }
+        }
+        let table = named.into_iter().map(|(value, rules)| (value.into(), rows.row([&any, &rules])));
+        let table = Table::new(table.collect());
+        Self { any: rows.row([&any]), table }
+    }
+
+    fn row(&self, value: Text<'_>) -> Row {
+        if self.table.is_empty() {
+            return self.any;
+        }
+        self.table.get(&value.decode()).unwrap_or(self.any)
+    }
+}
+
+/// What rules accept of group, resource, subresource and name together.
+///
+/// Strings become small numbers first, so that the combinations are looked up by fixed-size keys.
+#[derive(Debug)]
+struct Resources {
+    /// The rules that no resource rules out.
+    any: Row,
+    groups: Table,
+    /// Resources and subresources.
+    resources: Table,
+    names: Table,
+    rules: Table,
+}
+
+/// In a key: any group, any resource, any subresource or none, any name.
+const ANY: u32 = u32::MAX;
+/// In a key: no subresource.
+const BARE: u32 = u32::MAX - 1;
+
+type Key = [u32; 4];
+
+fn key_bytes(key: Key) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (bytes, number) in bytes.chunks_exact_mut(4).zip(key) {
+        bytes.copy_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
+impl Resources {
+    fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
+        let mut any = BTreeSet::new();
+        let (mut groups, mut resources, mut names) =
+            (Numbers::default(), Numbers::default(), Numbers::default());
+        let mut keys: BTreeMap<Key, BTreeSet<usize>> = BTreeMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if rule.resources.is_empty() && rule.non_resource_urls.is_empty() {
+                any.insert(index);
+            }
+            for entry in &rule.resources {
+                let group = match entry.group.text.as_str() {
+                    "*" => ANY,
+                    group => groups.of(group),
+                };
+                let names: Vec<u32> =
+                    names_of(entry).map(|name| name.map_or(ANY, |name| names.of(name))).collect();
+                for (resource, subresource) in patterns(entry, &mut resources) {
+                    for &name in &names {
+                        keys.entry([group, resource, subresource, name]).or_default().insert(index);
+                    }
+                }
+            }
+        }
+        let any_row = rows.row([&any]);
+        let keys = keys.into_iter().map(|(key, rules)| (key_bytes(key).into(), rows.row([&any, &rules])));
+        let keys = Table::new(keys.collect());
+        Self {
+            any: any_row,
+            groups: groups.into_table(),
+            resources: resources.into_table(),
+            names: names.into_table(),
+            rules: keys,
+        }
+    }
+
+    fn add(&self, reference: &ObjectRef<'_>, name: Text<'_>, rows: &mut Union) -> Result<(), Undecided> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let resource = reference.resource.decode();
+        // A path segment has no slash, so no request has such a resource; an event that claims one would
+        // blur where the subresource begins.
+        if resource.contains(&b'/') {
+            return Err(Undecided);
+        }
+        let resource = self.resources.get(&resource);
+        let has_subresource = !reference.subresource.is_empty();
+        let subresource =
+            if has_subresource { self.resources.get(&reference.subresource.decode()) } else { Some(BARE) };
+        let forms = [
+            Some((ANY, ANY)),
+            resource.zip(subresource),
+            resource.map(|resource| (resource, ANY)),
+            subresource.filter(|_| has_subresource).map(|subresource| (ANY, subresource)),
+        ];
+        let group = self.groups.get(&reference.api_group.decode());
+        let name = if self.names.is_empty() { None } else { self.names.get(&name.decode()) };
+        for group in [Some(ANY), group].into_iter().flatten() {
+            for (resource, subresource) in forms.into_iter().flatten() {
+                for name in [Some(ANY), name].into_iter().flatten() {
+                    if let Some(row) = self.rules.get(&key_bytes([group, resource, subresource, name])) {
+                        rows.add(row)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names that an entry asks for; one none where it asks for no name.
+fn names_of(entry: &GroupResources) -> impl Iterator<Item = Option<&str>> {
+    let any = entry.resource_names.is_empty() || entry.resources.is_empty();
+    let named = entry.resource_names.iter().filter(move |_| !any).map(|name| Some(name.text.as_str()));
+    any.then_some(None).into_iter().chain(named)
+}
+
+/// The keys under which events find an entry's resources. A pattern such as `*/*` is more than one thing:
+/// a resource called `*` with any subresource, and a subresource called `*` of any resource.
+fn patterns<'p>(entry: &'p GroupResources, numbers: &mut Numbers<'p>) -> Vec<(u32, u32)> {
+    if entry.resources.is_empty() {
+        return vec![(ANY, ANY)];
+    }
+    let mut keys = Vec::new();
+    for pattern in entry.resources.iter().map(|pattern| pattern.text.as_str()) {
+        if pattern == "*" {
+            keys.push((ANY, ANY));
+            continue;
+        }
+        match pattern.split_once('/') {
+            None => keys.push((numbers.of(pattern), BARE)),
+            Some((resource, subresource)) => keys.push((numbers.of(resource), numbers.of(subresource))),
+        }
+        if let Some(subresource) = pattern.strip_prefix("*/") {
+            keys.push((ANY, numbers.of(subresource)));
+        }
+        if let Some(resource) = pattern.strip_suffix("/*") {
+            keys.push((numbers.of(resource), ANY));
+        }
+    }
+    keys
+}
+
+/// Numbers strings in the order in which they come.
+#[derive(Default)]
+struct Numbers<'p> {
+    numbers: BTreeMap<&'p str, u32>,
+}
+
+impl<'p> Numbers<'p> {
+    fn of(&mut self, text: &'p str) -> u32 {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(BARE - 1);
+        *self.numbers.entry(text).or_insert(next)
+    }
+
+    fn into_table(self) -> Table {
+        Table::new(self.numbers.into_iter().map(|(text, number)| (text.as_bytes().into(), number)).collect())
+    }
+}
+
+/// What rules accept of the path of a request that is for no resource.
+#[derive(Debug)]
+struct Paths {
+    /// The rules that no path rules out.
+    any: Row,
+    exact: Table,
+    /// Sorted. Each row includes those of the shorter prefixes it begins with.
+    prefixes: Vec<Prefix>,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    text: Box<[u8]>,
+    row: Row,
+    /// The longest other prefix that this one begins with.
+    parent: Option<usize>,
+}
+
+impl Paths {
+    fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
+        let mut any = BTreeSet::new();
+        let mut exact: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        let mut prefixes: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if rule.is_for_resources() {
+                continue;
+            }
+            if rule.non_resource_urls.is_empty() {
+                any.insert(index);
+            }
+            for pattern in rule.non_resource_urls.iter().map(|pattern| pattern.text.as_str()) {
+                match url_prefix(pattern) {
+                    Some(prefix) => prefixes.entry(prefix).or_default().insert(index),
+                    None => exact.entry(pattern).or_default().insert(index),
+                };
+            }
+        }
+        let mut paths = Self { any: rows.row([&any]), exact: Table::default(), prefixes: Vec::new() };
+        let mut accepted: Vec<BTreeSet<usize>> = Vec::new();
+        for (prefix, mut rules) in prefixes {
+            // Sorted, a prefix comes before what begins with it.
+            let parent = paths.longest_prefix(prefix.as_bytes());
+            rules.extend(parent.and_then(|parent| accepted.get(parent)).unwrap_or(&any));
+            let row = rows.row([&rules]);
+            paths.prefixes.push(Prefix { text: prefix.as_bytes().into(), row, parent });
+            accepted.push(rules);
+        }
+        let exact = exact.into_iter().map(|(path, rules)| {
+            let prefix = paths.longest_prefix(path.as_bytes());
+            let inherited = prefix.and_then(|prefix| accepted.get(prefix)).unwrap_or(&any);
+            (path.as_bytes().into(), rows.row([&rules, inherited]))
+        });
+        let exact = Table::new(exact.collect());
+        Self { exact, ..paths }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty()
+    }
+
+    fn row(&self, path: &[u8]) -> Row {
+        if let Some(row) = self.exact.get(path) {
+            return row;
+        }
+        self.longest_prefix(path)
+            .and_then(|prefix| self.prefixes.get(prefix))
+            .map_or(self.any, |prefix| prefix.row)
+    }
+
+    /// The longest prefix that `path` begins with: the last one not after it in the order, or one that
+    /// that one begins with.
+    fn longest_prefix(&self, path: &[u8]) -> Option<usize> {
+        let mut candidate = self.prefixes.partition_point(|prefix| &*prefix.text <= path).checked_sub(1);
+        while let Some(prefix) = candidate.and_then(|index| self.prefixes.get(index)) {
+            if path.starts_with(&prefix.text) {
+                return candidate;
+            }
+            candidate = prefix.parent;
+        }
+        None
+    }
+}
+
+/// A hash table that does not change once it is made: open addressing, at most half full.
+#[derive(Debug, Default)]
+struct Table {
+    /// Index of an entry plus one; 0 where there is none. A power of two of them.
+    slots: Vec<u32>,
+    entries: Vec<(Box<[u8]>, u32)>,
+}
+
+impl Table {
+    fn new(entries: Vec<(Box<[u8]>, u32)>) -> Self {
+        let mut slots = vec![0; (entries.len() * 2).next_power_of_two()];
+        let mask = slots.len() - 1;
+        for ((key, _), number) in entries.iter().zip(1..) {
+            let mut at = hash(key) & mask;
+            while let Some(slot) = slots.get_mut(at) {
+                if *slot == 0 {
+                    *slot = number;
+                    break;
+                }
+                at = (at + 1) & mask;
+            }
+        }
+        Self { slots, entries }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn get(&self, key: &[u8]) -> Option<u32> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = hash(key) & mask;
+        loop {
+            let entry = self.slots.get(at)?.checked_sub(1)?;
+            let (found, value) = self.entries.get(entry as usize)?;
+            if **found == *key {
+                return Some(*value);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+/// Eight bytes at a time, a multiplication each; the high half of the product is the well-mixed one.
+fn hash(mut bytes: &[u8]) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = (bytes.len() as u64).wrapping_mul(ODD);
+    while let Some((chunk, rest)) = bytes.split_first_chunk::<8>() {
+        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*chunk)).wrapping_mul(ODD);
+        bytes = rest;
+    }
+    let last = bytes.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    hash = (hash.rotate_left(23) ^ last).wrapping_mul(ODD);
+    (hash >> 32) as usize
+}
