@@ -119,6 +119,47 @@ fn of_query(event: &Event<'_>, stream: Stream) -> Exec {
 }
 
 impl Exec {
+    /// Appends the value of `exec`, a JSON object.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut separator = b'{';
+        let mut member = |out: &mut Vec<u8>, name: &[u8]| {
+            out.push(separator);
+            separator = b',';
+            json::push_string(out, name);
+            out.push(b':');
+        };
+        if let Some(container) = &self.container {
+            member(out, b"container");
+            json::push_string(out, container);
+        }
+        if !self.command.is_empty() {
+            member(out, b"command");
+            push_list(out, &self.command, json::push_string);
+        }
+        for (name, flag) in [(&b"stdin"[..], self.stdin), (b"tty", self.tty)] {
+            if let Some(flag) = flag {
+                member(out, name);
+                out.extend_from_slice(if flag { b"true" } else { b"false" });
+            }
+        }
+        if !self.ports.is_empty() {
+            member(out, b"ports");
+            push_list(out, &self.ports, |out, digits| out.extend_from_slice(digits));
+        }
+        if let Some(image) = &self.image {
+            member(out, b"image");
+            json::push_string(out, image);
+        }
+        if let Some(copy) = self.copy {
+            member(out, b"copy");
+            json::push_string(out, copy.as_str().as_bytes());
+        }
+        if separator == b'{' {
+            out.push(b'{');
+        }
+        out.push(b'}');
+    }
+
     fn push_argument(&mut self, mut argument: Vec<u8>, room: &mut usize) {
         if self.command.len() >= MOST_ARGUMENTS || (*room == 0 && !argument.is_empty()) {
             self.truncated = true;
@@ -146,6 +187,17 @@ impl Exec {
             self.ports.push(digits);
         }
     }
+}
+
+fn push_list(out: &mut Vec<u8>, items: &[Vec<u8>], push: impl Fn(&mut Vec<u8>, &[u8])) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push(out, item);
+    }
+    out.push(b']');
 }
 
 /// How k8s.io/apimachinery reads a boolean parameter that is there: nothing but `0` and `false` is false.

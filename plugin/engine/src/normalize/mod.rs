@@ -280,31 +280,31 @@ impl Normalized<'_> {
 
     /// Appends the members that this stage adds to the `audit` object, each after a comma.
     pub fn write_members(&self, out: &mut Vec<u8>) {
-        let mut in_exec = false;
-        for &field in AuditField::ALL {
-            let Some(value) = self.get(field) else { continue };
-            out.push(b',');
-            let name = match field.name().split_once('.') {
-                None => field.name(),
-                Some((_, name)) if in_exec => name,
-                Some((outer, name)) => {
-                    in_exec = true;
-                    // No comma before the first member of the inner object.
-                    json::push_string(out, outer.as_bytes());
-                    out.extend_from_slice(b":{");
-                    name
-                }
-            };
-            json::push_string(out, name.as_bytes());
-            out.push(b':');
-            match value {
-                FieldValue::Text(text) => json::push_string(out, text),
-                FieldValue::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-                FieldValue::List(items) => push_list(out, items, field == AuditField::ExecPorts),
-            }
+        if !self.operator.is_empty() {
+            push_text(out, br#","operator":""#, &self.operator);
+            push_word(out, br#","operator_source":""#, self.operator_source.as_str());
         }
-        if in_exec {
-            out.push(b'}');
+        push_word(out, br#","operator_type":""#, self.operator_type.as_str());
+        if let Some(ip) = &self.source_ip {
+            push_text(out, br#","source_ip":""#, ip);
+        }
+        if let Some(ips) = &self.source_ips {
+            push_text(out, br#","source_ips":""#, ips);
+        }
+        if let Some(scope) = self.source_scope {
+            push_word(out, br#","source_scope":""#, scope.as_str());
+        }
+        if self.source_high_risk {
+            out.extend_from_slice(br#","source_high_risk":true"#);
+        }
+        push_word(out, br#","resource_class":""#, self.resource_class.as_str());
+        push_word(out, br#","action":""#, self.action.as_str());
+        if let Some(outcome) = self.outcome {
+            push_word(out, br#","outcome":""#, outcome.as_str());
+        }
+        if let Some(exec) = &self.exec {
+            out.extend_from_slice(br#","exec":"#);
+            exec.write(out);
         }
     }
 
@@ -319,19 +319,18 @@ fn list(items: &[Vec<u8>]) -> Option<FieldValue<'_>> {
     (!items.is_empty()).then_some(FieldValue::List(items))
 }
 
-fn push_list(out: &mut Vec<u8>, items: &[Vec<u8>], numbers: bool) {
-    out.push(b'[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        if numbers {
-            out.extend_from_slice(item);
-        } else {
-            json::push_string(out, item);
-        }
-    }
-    out.push(b']');
+/// Appends a member; `name` ends in the quote that opens the value.
+fn push_text(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    json::push_escaped(out, value);
+    out.push(b'"');
+}
+
+/// Appends a member whose value needs no escapes; `name` ends in the quote that opens the value.
+fn push_word(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
 }
 
 #[cfg(test)]
