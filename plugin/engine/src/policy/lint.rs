@@ -481,3 +481,272 @@ fn is_within(wanted: &str, pattern: &str) -> bool {
         Some(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::policy;
+    use crate::problem::Problems;
+
+    /// What is said of a policy of these rules; the first is on line 4.
+    fn lints(rules: &[&str]) -> Vec<String> {
+        let mut problems = Problems::default();
+        policy(rules).lint(&"p".into(), "", &mut problems);
+        problems.into_iter().map(|problem| problem.to_string()).collect()
+    }
+
+    /// The same with a rule ahead that keeps Secrets, so that nothing is said of them.
+    #[track_caller]
+    fn check(rule: &str, expected: &[&str]) {
+        let found = lints(&["resources: [{resources: [secrets]}]", rule]);
+        let expected: Vec<String> =
+            expected.iter().map(|expected| format!("p:5: warning: rules[1].{expected}")).collect();
+        assert_eq!(found, expected, "{rule}");
+    }
+
+    #[test]
+    fn strings_that_match_nothing() {
+        for (rule, expected) in [
+            ("users: [jane], userGroups: [a, b], verbs: [get], namespaces: ['', a]", &[][..]),
+            ("users: [jane, bob, jane]", &["users[2]: \"jane\" is in the list already"]),
+            ("users: ['jane ']", &["users[0]: \"jane \" has blanks around it, which count; write \"jane\""]),
+            (
+                "users: ['*'], verbs: ['*'], namespaces: ['*']",
+                &[
+                    "users[0]: there are no wildcards here: this is a username called *; leave the whole list out to match all",
+                    "verbs[0]: there are no wildcards here: this is a verb called *; leave the whole list out to match all",
+                    "namespaces[0]: there are no wildcards here: this is a namespace called *; leave the whole list out to match all",
+                ],
+            ),
+            (
+                "users: ['system:*'], resources: [{resources: [pods], resourceNames: ['web-*']}]",
+                &[
+                    "users[0]: there are no wildcards here: \"system:*\" is a username as it stands",
+                    "resources[0].resourceNames[0]: there are no wildcards here: \"web-*\" is a name as it stands",
+                ],
+            ),
+            (
+                "users: ['system:masters']",
+                &["users[0]: \"system:masters\" is a group; it belongs in userGroups"],
+            ),
+            (
+                "userGroups: ['system:serviceaccount:a:b', 'system:serviceaccounts:a']",
+                &["userGroups[0]: \"system:serviceaccount:a:b\" is a user; it belongs in users"],
+            ),
+            ("nonResourceURLs: [/a, /a]", &["nonResourceURLs[1]: \"/a\" is in the list already"]),
+        ] {
+            check(rule, expected);
+        }
+    }
+
+    #[test]
+    fn verbs_that_no_request_has() {
+        for (rule, expected) in [
+            (
+                "verbs: [get, list, watch, create, update, patch, delete, deletecollection, '', head, post]",
+                &[][..],
+            ),
+            ("verbs: [GET]", &["verbs[0]: no request has the verb \"GET\"; did you mean \"get\"?"]),
+            (
+                "verbs: [creates]",
+                &["verbs[0]: no request has the verb \"creates\"; did you mean \"create\"?"],
+            ),
+            ("verbs: [impersonate]", &["verbs[0]: no request has the verb \"impersonate\""]),
+            (
+                "verbs: [post], namespaces: [a]",
+                &["verbs[0]: no request for a resource has the verb \"post\"; did you mean \"create\"?"],
+            ),
+            (
+                "verbs: [list], nonResourceURLs: [/a]",
+                &["verbs[0]: no request for a path has the verb \"list\"; did you mean \"get\"?"],
+            ),
+        ] {
+            check(rule, expected);
+        }
+    }
+
+    #[test]
+    fn resources_and_groups_that_no_api_has() {
+        for (rule, expected) in [
+            ("resources: [{resources: [pods, pods/log, pods/*, '*/status', nodes/proxy]}]", &[][..]),
+            ("resources: [{group: example.com, resources: [widget, pod]}]", &[]),
+            ("resources: [{group: '*', resources: [widgets]}]", &[]),
+            ("resources: [{group: resource.k8s.io, resources: [whateverisnext]}]", &[]),
+            ("resources: [{group: gateway.networking.k8s.io, resources: [gateways]}]", &[]),
+            (
+                "resources: [{resources: [pod]}]",
+                &[
+                    "resources[0].resources[0]: the group \"\" has no resource \"pod\"; did you mean \"pods\"?",
+                ],
+            ),
+            (
+                "resources: [{resources: [Pod/log, cm]}]",
+                &[
+                    "resources[0].resources[0]: the group \"\" has no resource \"Pod\"; did you mean \"pods\"?",
+                    "resources[0].resources[1]: the group \"\" has no resource \"cm\"; did you mean \"configmaps\"?",
+                ],
+            ),
+            (
+                "resources: [{resources: [deployments]}]",
+                &[
+                    "resources[0].resources[0]: the group \"\" has no resource \"deployments\"; \"deployments\" is in the group \"apps\"",
+                ],
+            ),
+            (
+                "resources: [{group: apps, resources: [ing]}]",
+                &[
+                    "resources[0].resources[0]: the group \"apps\" has no resource \"ing\"; \"ingresses\" is in the group \"networking.k8s.io\"",
+                ],
+            ),
+            (
+                "resources: [{resources: [widgets]}]",
+                &["resources[0].resources[0]: the group \"\" has no resource \"widgets\""],
+            ),
+            (
+                "resources: [{resources: [pods/logs]}]",
+                &[
+                    "resources[0].resources[0]: no resource has the subresource \"logs\"; did you mean \"log\"?",
+                ],
+            ),
+            (
+                "resources: [{resources: ['*/*']}]",
+                &[
+                    "resources[0].resources[0]: \"*/*\" matches nothing; \"*\" matches all resources and their subresources",
+                ],
+            ),
+            (
+                "resources: [{group: example.com, resources: ['p*', '']}]",
+                &[
+                    "resources[0].resources[0]: \"p*\" matches nothing: a * stands for a whole resource or subresource",
+                    "resources[0].resources[1]: \"\" matches nothing; leave resources out to match the whole group",
+                ],
+            ),
+            (
+                "resources: [{group: core}, {group: v1}, {group: v2beta1}]",
+                &[
+                    "resources[0].group: \"core\" is the core group's nickname and matches nothing; the core group is \"\"",
+                    "resources[1].group: \"v1\" is a version and matches nothing; the core group is \"\"",
+                    "resources[2].group: \"v2beta1\" is a version and matches nothing; the core group is \"\"",
+                ],
+            ),
+            (
+                "resources: [{group: rbac}, {group: network.k8s.io}, {group: rbac.authorization.k8s.oi}, {group: widgets}]",
+                &[
+                    "resources[0].group: no API has the group \"rbac\"; did you mean \"rbac.authorization.k8s.io\"?",
+                    "resources[1].group: no API has the group \"network.k8s.io\"; did you mean \"networking.k8s.io\"?",
+                    "resources[2].group: no API has the group \"rbac.authorization.k8s.oi\"; did you mean \"rbac.authorization.k8s.io\"?",
+                    "resources[3].group: no API has the group \"widgets\": a custom one would have a dot in it",
+                ],
+            ),
+        ] {
+            check(rule, expected);
+        }
+    }
+
+    #[test]
+    fn rules_that_are_never_reached() {
+        let keeps_secrets = "resources: [{resources: [secrets]}], namespaces: [default]";
+        for (rules, expected) in [
+            (&["verbs: [get]", "verbs: [list]", "users: [jane]"][..], None),
+            (
+                &["", "users: [jane]"],
+                Some("rules[2]: never reached: rules[1] already matches all that this rule does"),
+            ),
+            (&["users: [jane, bob]", "users: [bob]"], Some("rules[2]: never reached: rules[1] already")),
+            (&["users: [jane]", "users: [jane, bob]"], None),
+            (&["users: [jane]", "userGroups: [developers]"], None),
+            (
+                &["userGroups: [a, b]", "userGroups: [b], verbs: [get]"],
+                Some("rules[2]: never reached: rules[1]"),
+            ),
+            (
+                &["verbs: [get]", "verbs: [list, watch]", "verbs: [get, watch], users: [jane]"],
+                Some(
+                    "rules[3]: never reached: rules[1] and rules[2] together already match all that this rule does",
+                ),
+            ),
+            (
+                &["resources: [{resources: [pods/*]}]", "resources: [{resources: [pods, pods/log]}]"],
+                Some("rules[2]"),
+            ),
+            (&["resources: [{resources: [pods]}]", "resources: [{resources: [pods/log]}]"], None),
+            (&["resources: [{resources: [pods]}]", "resources: [{resources: [pods/*]}]"], None),
+            (
+                &["resources: [{resources: ['*/log']}]", "resources: [{resources: [pods/log]}]"],
+                Some("rules[2]"),
+            ),
+            (&["resources: [{resources: ['*/log']}]", "resources: [{resources: [pods/*]}]"], None),
+            (
+                &["resources: [{group: example.com, resources: ['*']}]", "resources: [{group: example.com}]"],
+                Some("rules[2]"),
+            ),
+            (&["resources: [{group: '*'}]", "resources: [{group: apps}], namespaces: [a]"], Some("rules[2]")),
+            (&["resources: [{group: apps}]", "namespaces: [a]"], None),
+            (&["namespaces: [a, '']", "resources: [{group: apps}], namespaces: [a]"], Some("rules[2]")),
+            (
+                &["resources: [{resources: [pods], resourceNames: [a]}]", "resources: [{resources: [pods]}]"],
+                None,
+            ),
+            (
+                &["resources: [{resources: [pods]}]", "resources: [{resources: [pods], resourceNames: [a]}]"],
+                Some("rules[2]"),
+            ),
+            (&["nonResourceURLs: ['/a*']", "nonResourceURLs: [/abc, '/ab*']"], Some("rules[2]")),
+            (&["nonResourceURLs: [/a]", "nonResourceURLs: ['/a*']"], None),
+            (&["nonResourceURLs: ['*']", "verbs: [get]"], None),
+            (&["nonResourceURLs: ['*']", "resources: [{group: '*'}]", "verbs: [get]"], Some("rules[3]")),
+            (&["nonResourceURLs: ['*']", "namespaces: [a]"], None),
+        ] {
+            let rules = [&[keeps_secrets], rules].concat();
+            let found = lints(&rules);
+            let found: Vec<&str> = found
+                .iter()
+                .filter(|lint| lint.contains("never reached"))
+                .map(|lint| lint.split_once("warning: ").unwrap().1)
+                .collect();
+            match expected {
+                None => assert_eq!(found, [""; 0], "{rules:?}"),
+                Some(expected) => {
+                    assert!(found.len() == 1 && found[0].starts_with(expected), "{rules:?}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn writes_of_secrets_that_nobody_sees() {
+        for (rules, expected) in [
+            (&["level: Metadata"][..], &[][..]),
+            (&["resources: [{resources: [secrets]}]", "level: None"], &[]),
+            (
+                &["level: None"],
+                &[
+                    "p:4: warning: rules[0]: drops what people do to Secrets (create, update, patch, delete, deletecollection); \
+                   put a rule before it that keeps secrets at Metadata",
+                ],
+            ),
+            (
+                &[
+                    "level: None, verbs: [patch], resources: [{resources: [secrets]}]",
+                    "verbs: [create, update, patch]",
+                ],
+                &[
+                    "p:1: warning: rules: no rule keeps what people do to Secrets (delete, deletecollection); add one that keeps secrets at Metadata",
+                    "p:4: warning: rules[0]: drops what people do to Secrets (patch); put a rule before it that keeps secrets at Metadata",
+                ],
+            ),
+            // The control plane's own writes are not people's.
+            (&["level: None, users: ['system:kube-controller-manager']", "level: Metadata"], &[]),
+            (
+                &["level: Metadata, omitStages: [RequestReceived, ResponseComplete]"],
+                &[
+                    "p:4: warning: rules[0]: drops what people do to Secrets (create, update, patch, delete, deletecollection); \
+                   put a rule before it that keeps secrets at Metadata",
+                ],
+            ),
+        ] {
+            let mut found = lints(rules);
+            found.sort();
+            assert_eq!(found, expected, "{rules:?}");
+        }
+    }
+}

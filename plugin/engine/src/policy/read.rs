@@ -480,3 +480,308 @@ fn is_dns_subdomain(name: &str) -> bool {
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::tests::read;
+    use crate::policy::{Level, builtin, builtin_names};
+    use proptest::prelude::*;
+
+    /// Reads a policy and compares its problems, of which each expected one is the beginning.
+    #[track_caller]
+    fn check(text: &str, accepted: bool, expected: &[&str]) {
+        let (policy, problems) = read(text);
+        assert_eq!(policy.is_some(), accepted, "{text}\n{problems:#?}");
+        assert_eq!(problems.len(), expected.len(), "{text}\n{problems:#?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(expected), "{problem}\ndoes not start with\n{expected}");
+        }
+    }
+
+    /// The same of one rule, which begins on line 3.
+    #[track_caller]
+    fn check_rule(rule: &str, accepted: bool, expected: &[&str]) {
+        check(&format!("apiVersion: audit.k8s.io/v1\nrules:\n{rule}\n"), accepted, expected);
+    }
+
+    #[test]
+    fn accepted_as_kube_apiserver_accepts_them() {
+        for text in [
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: None\n",
+            "apiVersion: audit.k8s.io/v1beta1\nkind: Policy\nrules:\n- level: Metadata\n",
+            "apiVersion: audit.k8s.io/v1alpha1\nkind: Policy\nrules:\n- level: Request\n",
+            "apiVersion: audit.k8s.io/v1\nrules:\n- level: RequestResponse\n",
+            "apiVersion: audit.k8s.io/v1\nkind:\nrules:\n- level: None\n",
+            "apiVersion: audit.k8s.io/v1\r\nkind: Policy\r\nrules:\r\n- level: None\r\n  users: [a]\r\n",
+            "\u{feff}apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n",
+            "# comment\n---\napiVersion: audit.k8s.io/v1\nrules: [level: None]\n",
+            "{\"apiVersion\": \"audit.k8s.io/v1\", \"kind\": \"Policy\",\n\t\"rules\": [{\"level\": \"None\", \"users\": [\"a\"]}]}\n",
+            "apiVersion: audit.k8s.io/v1\nmetadata:\n  name: audit\n  creationTimestamp: null\n  generation: 3\n  labels: {a: b}\nrules:\n- level: None\n",
+            "apiVersion: audit.k8s.io/v1\nmetadata:\nomitStages:\nomitManagedFields: null\nrules:\n- level: None\n  users: null\n  userGroups: ~\n  verbs:\n  resources: null\n  namespaces: null\n  nonResourceURLs: null\n  omitStages: null\n  omitManagedFields: null\n",
+            "apiVersion: audit.k8s.io/v1\nomitManagedFields: yes\nrules:\n- level: None\n  omitManagedFields: off\n",
+            "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  nonResourceURLs: ['*', '/', '/*', /a/b*]\n",
+            "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  resources:\n  - group: '*'\n  - group: 1a.b-c.d\n  - resources: ['*', '*/*', pods/log]\n    resourceNames: ['']\n  -\n",
+            "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  users: [null, 2024-01-01, '1', \"true\", !!str 5]\n",
+            "apiVersion: audit.k8s.io/v1\nrules:\n- &read\n  level: None\n  verbs: [get]\n- <<: *read\n  level: Metadata\n",
+        ] {
+            check(text, true, &[]);
+        }
+    }
+
+    #[test]
+    fn accepted_with_a_warning() {
+        for (text, warnings) in [
+            (
+                "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n---\nrules: []\n",
+                &["policy.yaml:5: warning: kube-apiserver reads only the first document"][..],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nrule: []\nrules:\n- level: None\n  verb: [get]\n",
+                &[
+                    "policy.yaml:2: warning: rule: unknown field, which kube-apiserver ignores; did you mean rules?",
+                    "policy.yaml:5: warning: rules[0].verb: unknown field, which kube-apiserver ignores; did you mean verbs?",
+                ],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  level: Metadata\n",
+                &["policy.yaml:4: warning: rules[0].level: given twice; kube-apiserver takes the last"],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  resources:\n  - group: ''\n    resources: [pods]\n    verbs: [get]\n",
+                &[
+                    "policy.yaml:7: warning: rules[0].resources[0].verbs: unknown field, which kube-apiserver ignores; it belongs to the rule",
+                ],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  group: apps\n  apiGroups: [apps]\n  nonResourceUrls: [/a]\n  foo: {bar: [baz]}\n",
+                &[
+                    "policy.yaml:4: warning: rules[0].group: unknown field, which kube-apiserver ignores; it belongs to an item of resources",
+                    "policy.yaml:5: warning: rules[0].apiGroups: unknown field, which kube-apiserver ignores; the users' groups",
+                    "policy.yaml:6: warning: rules[0].nonResourceUrls: unknown field, which kube-apiserver ignores; did you mean nonResourceURLs?",
+                    "policy.yaml:7: warning: rules[0].foo: unknown field, which kube-apiserver ignores; known here: level, users,",
+                ],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nlevel: None\nrules:\n- level: None\nmetadata: {nam: x}\n",
+                &[
+                    "policy.yaml:2: warning: level: unknown field, which kube-apiserver ignores; it belongs to a rule",
+                    "policy.yaml:5: warning: metadata.nam: unknown field, which kube-apiserver ignores; did you mean name?",
+                ],
+            ),
+        ] {
+            check(text, true, warnings);
+        }
+        // The last of two duplicates it is.
+        let (policy, _) = read("apiVersion: audit.k8s.io/v1\nrules:\n- level: None\n  level: Request\n");
+        assert_eq!(policy.unwrap().rules()[0].level, Level::Request);
+    }
+
+    #[test]
+    fn refused_as_no_policy() {
+        for (text, errors) in [
+            ("", &["policy.yaml: error: empty"][..]),
+            (
+                "rules:\n- level: None\n",
+                &["policy.yaml:1: error: apiVersion: missing; write audit.k8s.io/v1"],
+            ),
+            ("apiVersion:\nrules: [level: None]\n", &["policy.yaml:1: error: apiVersion: missing"]),
+            (
+                "apiVersion: v1\nrules:\n- level: None\n",
+                &["policy.yaml:1: error: apiVersion: \"v1\" has no audit policies; write audit.k8s.io/v1"],
+            ),
+            ("apiVersion: audit.k8s.io/v2\nrules: [level: None]\n", &["policy.yaml:1: error: apiVersion: "]),
+            (
+                "apiVersion: 1\nrules: [level: None]\n",
+                &["policy.yaml:1: error: apiVersion: expected a string"],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nkind: policy\nrules:\n- level: None\n",
+                &["policy.yaml:2: error: kind: \"policy\" is no audit policy; write Policy"],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nkind: Policy\n",
+                &["policy.yaml:1: error: rules: a policy needs at least one rule"],
+            ),
+            ("apiVersion: audit.k8s.io/v1\nrules: []\n", &["policy.yaml:1: error: rules: a policy needs"]),
+            ("apiVersion: audit.k8s.io/v1\nrules:\n", &["policy.yaml:1: error: rules: a policy needs"]),
+            (
+                "apiVersion: audit.k8s.io/v1\nrules: {level: None}\n",
+                &[
+                    "policy.yaml:2: error: rules: expected a list, found a mapping",
+                    "policy.yaml:1: error: rules: a policy needs",
+                ],
+            ),
+            ("- level: None\n", &["policy.yaml:1: error: expected a mapping, found a list"]),
+            ("just text\n", &["policy.yaml:1: error: expected a mapping, found the string \"just text\""]),
+            ("a: [1\nb: 2\n", &["policy.yaml:2: error: not YAML: "]),
+            ("{apiVersion: audit.k8s.io/v1, rules: [{level: None}]}", &["policy.yaml:1: error: not JSON: "]),
+            (
+                "{\"apiVersion\": \"audit.k8s.io/v1\",\n\"rules\": [{\"level\": \"None\"}],}\n",
+                &["policy.yaml:2: error: not JSON: "],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nmetadata: [x]\nrules: [level: None]\n",
+                &["policy.yaml:2: error: metadata: expected a mapping"],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nmetadata:\n  name: 5\n  generation: x\n  labels: {a: 1}\nrules: [level: None]\n",
+                &[
+                    "policy.yaml:3: error: metadata.name: expected a string, found the number 5",
+                    "policy.yaml:4: error: metadata.generation: expected an integer",
+                    "policy.yaml:5: error: metadata.labels.a: expected a string",
+                ],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\nomitManagedFields: 'true'\nomitStages: [Done]\nrules: [level: None]\n",
+                &[
+                    "policy.yaml:2: error: omitManagedFields: expected true or false, found the string \"true\"",
+                    "policy.yaml:3: error: omitStages[0]: unknown stage \"Done\"; write RequestReceived, ",
+                ],
+            ),
+            (
+                "apiVersion: audit.k8s.io/v1\n? [a]\n: b\nrules: [level: None]\n",
+                &["policy.yaml:2: error: a list cannot be a field's name"],
+            ),
+        ] {
+            check(text, false, errors);
+        }
+    }
+
+    #[test]
+    fn refused_for_a_rule() {
+        for (rule, errors) in [
+            ("- {}", &["policy.yaml:3: error: rules[0].level: missing; write None, Metadata,"][..]),
+            ("-", &["policy.yaml:3: error: rules[0].level: missing"]),
+            ("- level:", &["policy.yaml:3: error: rules[0].level: missing"]),
+            ("- None", &["policy.yaml:3: error: rules[0]: expected a mapping, found the string \"None\""]),
+            (
+                "- Level: None",
+                &[
+                    "policy.yaml:3: warning: rules[0].Level: unknown field, which kube-apiserver ignores; did you mean level?",
+                    "policy.yaml:3: error: rules[0].level: missing",
+                ],
+            ),
+            (
+                "- level: metadata",
+                &["policy.yaml:3: error: rules[0].level: unknown level \"metadata\"; did you mean Metadata?"],
+            ),
+            (
+                "- level: None\n- level: Everything",
+                &["policy.yaml:4: error: rules[1].level: unknown level \"Everything\"; write None, "],
+            ),
+            (
+                "- level: 1",
+                &[
+                    "policy.yaml:3: error: rules[0].level: expected a string",
+                    "policy.yaml:3: error: rules[0].level: missing",
+                ],
+            ),
+            (
+                "- level: None\n  users: jane",
+                &["policy.yaml:4: error: rules[0].users: expected a list, found the string \"jane\""],
+            ),
+            (
+                "- level: None\n  users: [yes]\n  verbs:\n  - get\n  - 1",
+                &[
+                    "policy.yaml:4: error: rules[0].users[0]: expected a string, found the boolean yes; write \"yes\"",
+                    "policy.yaml:7: error: rules[0].verbs[1]: expected a string, found the number 1; write \"1\"",
+                ],
+            ),
+            (
+                "- level: None\n  userGroups: [[a]]",
+                &["policy.yaml:4: error: rules[0].userGroups[0]: expected a string, found a list"],
+            ),
+            (
+                "- level: None\n  resources: [pods]",
+                &[
+                    "policy.yaml:4: error: rules[0].resources[0]: expected a mapping, found the string \"pods\"",
+                ],
+            ),
+            (
+                "- level: None\n  resources:\n  - group: apps/v1",
+                &[
+                    "policy.yaml:5: error: rules[0].resources[0].group: \"apps/v1\" is no group; write it without the version: \"apps\"",
+                ],
+            ),
+            (
+                "- level: None\n  resources:\n  - group: Apps\n  - group: a_b\n  - group: core/v1",
+                &[
+                    "policy.yaml:5: error: rules[0].resources[0].group: \"Apps\" is no group; groups are lower case: \"apps\"",
+                    "policy.yaml:6: error: rules[0].resources[1].group: \"a_b\" is no group; write a DNS name",
+                    "policy.yaml:7: error: rules[0].resources[2].group: \"core/v1\" is no group; the core group is \"\"",
+                ],
+            ),
+            (
+                "- level: None\n  resources:\n  - group: ''\n    resourceNames: [x]",
+                &["policy.yaml:6: error: rules[0].resources[0].resourceNames: names without resources"],
+            ),
+            (
+                "- level: None\n  nonResourceURLs: [healthz, '/a*b', '', '/**']",
+                &[
+                    "policy.yaml:4: error: rules[0].nonResourceURLs[0]: \"healthz\" must begin with a slash",
+                    "policy.yaml:4: error: rules[0].nonResourceURLs[1]: \"/a*b\" may have a * at its end only",
+                    "policy.yaml:4: error: rules[0].nonResourceURLs[2]: \"\" must begin with a slash",
+                    "policy.yaml:4: error: rules[0].nonResourceURLs[3]: \"/**\" may have a * at its end only",
+                ],
+            ),
+            (
+                "- level: None\n  resources: [{group: apps}]\n  nonResourceURLs: [/a]",
+                &[
+                    "policy.yaml:5: error: rules[0].nonResourceURLs: a rule is for resources and namespaces or",
+                ],
+            ),
+            (
+                "- level: None\n  namespaces: [a]\n  nonResourceURLs: [/a]",
+                &[
+                    "policy.yaml:5: error: rules[0].nonResourceURLs: a rule is for resources and namespaces or",
+                ],
+            ),
+            (
+                "- level: None\n  omitStages: [responseComplete]\n  omitManagedFields: 1",
+                &[
+                    "policy.yaml:4: error: rules[0].omitStages[0]: unknown stage \"responseComplete\"; did you mean ResponseComplete?",
+                    "policy.yaml:5: error: rules[0].omitManagedFields: expected true or false, found the number 1",
+                ],
+            ),
+        ] {
+            check_rule(rule, false, errors);
+        }
+    }
+
+    #[test]
+    fn a_policy_inside_a_configuration_names_its_path() {
+        let node =
+            crate::yaml::parse("policy:\n  apiVersion: audit.k8s.io/v1\n  rules:\n  - level: X\n").unwrap();
+        let mut problems = crate::problem::Problems::default();
+        let node = node[0].get("policy").unwrap();
+        assert!(super::node(node, &"audit-filter.yaml".into(), "policy", &mut problems).is_none());
+        let problem = &problems.as_slice()[0];
+        assert_eq!((problem.line, problem.field.as_str()), (4, "policy.rules[0].level"));
+    }
+
+    proptest! {
+        /// Whatever the text, the answer is a policy or a reason why not.
+        #[test]
+        fn no_text_makes_it_panic(text in "(?s).{0,200}") {
+            read(&text);
+        }
+
+        #[test]
+        fn no_damage_makes_it_panic(
+            name in 0..builtin_names().count(),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), "[-\\[\\]{}:,*&! \n\"'a1]{0,3}", 0usize..20), 1..6),
+        ) {
+            let name = builtin_names().nth(name).unwrap();
+            let mut text: Vec<char> = builtin(name).unwrap().chars().collect();
+            for (at, insert, remove) in edits {
+                let at = at.index(text.len() + 1);
+                let end = text.len().min(at + remove);
+                text.splice(at..end, insert.chars());
+            }
+            let (policy, _) = read(&text.into_iter().collect::<String>());
+            if let Some(policy) = policy {
+                policy.lint(&"policy.yaml".into(), "", &mut crate::problem::Problems::default());
+            }
+        }
+    }
+}

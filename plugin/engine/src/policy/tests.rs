@@ -518,12 +518,12 @@ fn built_in_policies_say_what_they_are_for() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_tables_agree_with_the_plain_evaluator(
-        rules in prop::collection::vec(generate::rule(), 1..90),
-        events in prop::collection::vec(generate::event(), 1..20),
+        rules in prop::collection::vec(generate::rule(), 1..80),
+        events in prop::collection::vec(generate::event(), 1..16),
     ) {
         let policy = Policy::new(1, rules, Stages::NONE, false);
         for event in &events {
