@@ -103,8 +103,9 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::V6(without_zone.parse().ok()?).to_canonical())
 }
 
-/// What stands before a port, without brackets.
+/// What stands before a port, without brackets and the spaces of a list that somebody split.
 fn host(entry: &[u8]) -> Option<&[u8]> {
+    let entry = entry.trim_ascii();
     let is_port = |text: &[u8]| !text.is_empty() && text.len() <= 5 && text.iter().all(u8::is_ascii_digit);
     if let Some(inside) = entry.strip_prefix(b"[") {
         let close = inside.iter().position(|&byte| byte == b']')?;
@@ -291,7 +292,8 @@ mod tests {
             ("203.0.113.7%eth0", None),
             ("203.0.113.07", None),
             ("203.0.113", None),
-            (" 203.0.113.7", None),
+            (" 203.0.113.7 ", Some("203.0.113.7")),
+            ("203.0.113. 7", None),
             ("[::1", None),
             ("[::1]x", None),
             ("[::1]:", None),

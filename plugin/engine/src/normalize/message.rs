@@ -131,8 +131,8 @@ pub(super) fn write(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Ve
             }
         }
     }
-    if is_dry_run(event, &verb) {
-        out.extend_from_slice(b" as a dry run");
+    if asks_for_dry_run(event, &verb, &subresource) {
+        out.extend_from_slice(b" (asking for a dry run)");
     }
     if let Some(ip) = &normalized.source_ip {
         out.extend_from_slice(b" from ");
@@ -278,23 +278,21 @@ fn push_object(reference: &ObjectRef<'_>, verb: &[u8], out: &mut Vec<u8>) {
     push_word(out, &name, LONGEST_WORD);
 }
 
-/// The request's path, which begins with a slash wherever it is one; of a resource's request, its query too
-/// is left out.
+/// The request's path without its query.
 fn push_path(event: &Event<'_>, out: &mut Vec<u8>) {
     let uri = event.text(Member::RequestUri).unwrap_or_default().decode();
     let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
     push_word(out, path, LONGEST_WORD);
 }
 
-/// Whether the request was only to be tried; reading has no such thing.
-fn is_dry_run(event: &Event<'_>, verb: &[u8]) -> bool {
-    const PARAMETER: &[u8] = b"dryRun=All";
-    if matches!(verb, b"get" | b"list" | b"watch") {
+/// Whether the request asked only to be tried, where that counts: streams take no notice of the parameter,
+/// and a deletion none if it has a body, so that saying it of those would hide what was done.
+fn asks_for_dry_run(event: &Event<'_>, verb: &[u8], subresource: &[u8]) -> bool {
+    if !subresource.is_empty() || !matches!(verb, b"create" | b"update" | b"patch") {
         return false;
     }
     let uri = event.text(Member::RequestUri).unwrap_or_default().decode();
-    let mut parts = uri.split(|&byte| byte == b'?' || byte == b'&');
-    parts.next().is_some() && parts.any(|part| part == PARAMETER)
+    uri.split(|&byte| byte == b'?' || byte == b'&').skip(1).any(|part| part == b"dryRun=All")
 }
 
 /// Plurals that the rules of [`push_singular`] get wrong.
@@ -485,7 +483,15 @@ mod tests {
             ),
             (
                 r#""verb":"create","user":{"username":"bob"},"requestURI":"/x?fieldManager=k\u0026dryRun=All","objectRef":{"resource":"pods","namespace":"shop","name":"web"},"responseStatus":{"code":201}"#,
-                "bob created pod shop/web as a dry run: 201",
+                "bob created pod shop/web (asking for a dry run): 201",
+            ),
+            (
+                r#""verb":"create","user":{"username":"bob"},"requestURI":"/x?command=id\u0026dryRun=All","objectRef":{"resource":"pods","namespace":"shop","name":"web","subresource":"exec"},"responseStatus":{"code":101}"#,
+                "bob ran [id] in pod shop/web: 101",
+            ),
+            (
+                r#""verb":"delete","user":{"username":"bob"},"requestURI":"/x?dryRun=All","objectRef":{"resource":"pods","namespace":"shop","name":"web"},"responseStatus":{"code":200}"#,
+                "bob deleted pod shop/web: 200",
             ),
             (
                 r#""verb":"create","user":{"username":"bob"},"objectRef":{"resource":"serviceaccounts","namespace":"shop","name":"robot","subresource":"token"},"responseStatus":{"code":201}"#,
