@@ -4,8 +4,13 @@
 //! otherwise than its author believes. Paths are relative to the file and stay beneath its directory: a
 //! collector gives the module that directory and nothing else.
 
+use crate::detect::{RuleSet, Selections, Severity};
+use crate::normalize::{Network, Networks, Normalizer, Settings, lines};
+use crate::policy::{self, Policy};
 use crate::problem::{Problem, Problems};
+use crate::record::Member;
 use crate::yaml::{self, Node, Resolved, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The name under which [`Files`] gives the configuration.
@@ -51,16 +56,38 @@ impl Files for NoFiles {
     }
 }
 
+/// The name of the built-in policy that applies where no other is given.
+pub const DEFAULT_POLICY: &str = "ack-default";
+
+/// The name of the route that every record takes where no routes are given.
+const DEFAULT_ROUTE: &str = "default";
+
 /// A configuration, read and found usable.
 #[derive(Debug)]
 pub struct Config {
+    pub(crate) policy: Policy,
     pub(crate) omit_response_codes: Vec<i64>,
+    pub(crate) keep_severity: Option<Severity>,
     pub(crate) output_key: String,
+    pub(crate) normalizer: Normalizer,
+    pub(crate) rules: RuleSet,
+    pub(crate) routes: Routes,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self { omit_response_codes: Vec::new(), output_key: "audit".to_owned() }
+/// Names of destinations, each with the selection that leads there.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    pub(crate) selections: Selections,
+    pub(crate) names: Vec<String>,
+    /// The first route without a selection: that of records that are no audit events.
+    pub(crate) catch_all: Option<usize>,
+}
+
+impl Config {
+    /// The member of a record under which the filter writes its object.
+    #[must_use]
+    pub fn output_key(&self) -> &str {
+        &self.output_key
     }
 }
 
@@ -76,16 +103,39 @@ pub struct Loaded {
 /// Reads [`FILE_NAME`] and [`POLICY_FILE_NAME`] and whatever they refer to. Defaults stand for what is absent.
 #[must_use]
 pub fn load(files: &dyn Files) -> Loaded {
-    let mut reader = Reader { files, problems: Problems::default(), config: Config::default() };
-    reader.read_configuration();
-    let config = if reader.problems.has_errors() { None } else { Some(reader.config) };
+    let mut reader = Reader { files, problems: Problems::default(), lint: false };
+    let config = reader.read();
+    let config = if reader.problems.has_errors() { None } else { config };
     Loaded { config, problems: reader.problems.into_iter().collect() }
+}
+
+/// Reads a configuration as [`load`] does and warns of what is legal, but surely not meant.
+#[must_use]
+pub fn check(files: &dyn Files) -> Vec<Problem> {
+    let mut reader = Reader { files, problems: Problems::default(), lint: true };
+    reader.read();
+    reader.problems.into_iter().collect()
 }
 
 struct Reader<'f> {
     files: &'f dyn Files,
     problems: Problems,
-    config: Config,
+    /// Whether to warn of what is legal.
+    lint: bool,
+}
+
+/// The configuration file's keys, each with its node if it is there.
+#[derive(Default)]
+struct Keys<'n> {
+    policy: Option<Field<'n>>,
+    policy_file: Option<Field<'n>>,
+    omit_response_codes: Option<Field<'n>>,
+    keep_severity: Option<Field<'n>>,
+    output: Option<Field<'n>>,
+    network: Option<Field<'n>>,
+    operators: Option<Field<'n>>,
+    rules: Option<Field<'n>>,
+    routes: Option<Field<'n>>,
 }
 
 /// A node with the name of its file and the path that leads to it, for messages.
@@ -102,45 +152,251 @@ impl<'n> Field<'n> {
         Self { node, file: Arc::clone(&self.file), path }
     }
 
+    fn place(&self) -> Place {
+        Place { file: Arc::clone(&self.file), line: self.node.line, field: self.path.clone() }
+    }
+
     fn item(&self, index: usize, node: &'n Node) -> Self {
         Self { node, file: Arc::clone(&self.file), path: format!("{}[{index}]", self.path) }
     }
 }
 
 impl Reader<'_> {
-    fn read_configuration(&mut self) {
+    fn read(&mut self) -> Option<Config> {
         let file: Arc<str> = self.files.display(FILE_NAME).into();
-        let Some(text) = self.read_text(FILE_NAME, &file, 0, "") else { return };
-        let documents = match yaml::parse(&text) {
+        let text =
+            self.read_text(FILE_NAME, &Place { file: Arc::clone(&file), line: 0, field: String::new() });
+        let documents = match yaml::parse(text.as_deref().unwrap_or_default()) {
             Ok(documents) => documents,
             Err(error) => {
-                return self.problems.error(&file, error.line, "", format!("not YAML: {}", error.message));
+                self.problems.error(&file, error.line, "", format!("not YAML: {}", error.message));
+                return None;
             }
         };
-        match documents.as_slice() {
-            [] => {}
-            [document] if document.is_null() => {}
-            [document] => self.configuration(&Field { node: document, file, path: String::new() }),
-            [_, second, ..] => {
-                self.problems.error(
-                    &file,
-                    second.line,
-                    "",
-                    "a configuration is one YAML document; remove the others",
-                );
+        if let [_, second, ..] = documents.as_slice() {
+            self.problems.error(
+                &file,
+                second.line,
+                "",
+                "a configuration is one YAML document; remove the others",
+            );
+        }
+        let root = documents.first().map(|node| Field { node, file, path: String::new() });
+        self.configuration(root.as_ref())
+    }
+
+    fn configuration(&mut self, root: Option<&Field<'_>>) -> Option<Config> {
+        let keys = root.map(|root| self.keys(root)).unwrap_or_default();
+        let policy = self.policy(&keys);
+        let omit_response_codes =
+            keys.omit_response_codes.map(|field| self.response_codes(&field)).unwrap_or_default();
+        let keep_severity = keys.keep_severity.and_then(|field| self.severity(&field));
+        let output_key =
+            keys.output.and_then(|field| self.output_key(&field)).unwrap_or_else(|| "audit".to_owned());
+        let mut settings = Settings::default();
+        if let Some(field) = keys.network {
+            self.network(&field, &mut settings);
+        }
+        if let Some(field) = keys.operators {
+            self.operators(&field, &mut settings);
+        }
+        let rules = self.rules(keys.rules.as_ref());
+        let routes = self.routes(keys.routes.as_ref());
+        let normalizer = Normalizer::new(settings);
+        Some(Config {
+            policy: policy?,
+            omit_response_codes,
+            keep_severity,
+            output_key,
+            normalizer,
+            rules,
+            routes,
+        })
+    }
+
+    fn keys<'n>(&mut self, root: &Field<'n>) -> Keys<'n> {
+        let mut keys = Keys::default();
+        let known = [
+            ("policy", &mut keys.policy),
+            ("policyFile", &mut keys.policy_file),
+            ("omitResponseCodes", &mut keys.omit_response_codes),
+            ("keepSeverity", &mut keys.keep_severity),
+            ("output", &mut keys.output),
+            ("network", &mut keys.network),
+            ("operators", &mut keys.operators),
+            ("rules", &mut keys.rules),
+            ("routes", &mut keys.routes),
+        ];
+        self.mapping(root, known);
+        keys
+    }
+
+    /// The policy of [`POLICY_FILE_NAME`], else the configuration's, else the default.
+    fn policy(&mut self, keys: &Keys<'_>) -> Option<Policy> {
+        if let (Some(_), Some(file)) = (&keys.policy, &keys.policy_file) {
+            self.error(file, "policy is given as well; keep one of the two");
+        }
+        let file: Arc<str> = self.files.display(POLICY_FILE_NAME).into();
+        let overriding = self
+            .read_text(POLICY_FILE_NAME, &Place { file: Arc::clone(&file), line: 0, field: String::new() });
+        if let Some(text) = overriding {
+            return self.policy_text(&text, &file);
+        }
+        if let Some(field) = &keys.policy {
+            let policy = Policy::from_node(field.node, &field.file, &field.path, &mut self.problems)?;
+            if self.lint {
+                policy.lint(&field.file, &field.path, &mut self.problems);
             }
+            return Some(policy);
+        }
+        if let Some(field) = &keys.policy_file {
+            let (path, text) = self.file_named(field)?;
+            return self.policy_text(&text, &self.files.display(&path).into());
+        }
+        let text = policy::builtin(DEFAULT_POLICY)?;
+        Policy::from_yaml(text, &format!("builtin/{DEFAULT_POLICY}.yaml").into(), &mut self.problems)
+    }
+
+    fn policy_text(&mut self, text: &str, file: &Arc<str>) -> Option<Policy> {
+        let policy = Policy::from_yaml(text, file, &mut self.problems)?;
+        if self.lint {
+            policy.lint(file, "", &mut self.problems);
+        }
+        Some(policy)
+    }
+
+    fn severity(&mut self, field: &Field<'_>) -> Option<Severity> {
+        let severity = field.node.str().and_then(Severity::of_name);
+        if severity.is_none() {
+            let found = field.node.describe();
+            self.error(
+                field,
+                format!("expected informational, low, medium, high or critical, found {found}"),
+            );
+        }
+        severity
+    }
+
+    fn network(&mut self, field: &Field<'_>, settings: &mut Settings) {
+        let (mut proxies, mut internal, mut high_risk, mut high_risk_files) = (None, None, None, None);
+        let known = [
+            ("trustedProxies", &mut proxies),
+            ("internal", &mut internal),
+            ("highRisk", &mut high_risk),
+            ("highRiskFiles", &mut high_risk_files),
+        ];
+        self.mapping(field, known);
+        settings.trusted_proxies = self.networks(proxies.as_ref()).into_iter().collect();
+        settings.internal = self.networks(internal.as_ref()).into_iter().collect();
+        let mut bad = self.networks(high_risk.as_ref());
+        for item in high_risk_files.map(|field| self.list(&field)).unwrap_or_default() {
+            for (path, text) in self.files_named(&item) {
+                let file: Arc<str> = self.files.display(&path).into();
+                for (line, network) in lines(&text) {
+                    match network {
+                        Ok(network) => bad.push(network),
+                        Err(error) => self.problems.error(&file, line, "", error.to_string()),
+                    }
+                }
+            }
+        }
+        settings.high_risk = bad.into_iter().collect::<Networks>();
+    }
+
+    fn networks(&mut self, field: Option<&Field<'_>>) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for item in field.map(|field| self.list(field)).unwrap_or_default() {
+            match self.string(&item, "an address or a network").map(str::parse::<Network>) {
+                Some(Ok(network)) => networks.push(network),
+                Some(Err(error)) => self.error(&item, error.to_string()),
+                None => {}
+            }
+        }
+        networks
+    }
+
+    fn operators(&mut self, field: &Field<'_>, settings: &mut Settings) {
+        let mut shared = None;
+        self.mapping(field, [("sharedAccounts", &mut shared)]);
+        if let Some(field) = shared {
+            let items = self.list(&field);
+            settings.shared_accounts =
+                items.iter().filter_map(|item| self.string(item, "a username")).map(str::to_owned).collect();
         }
     }
 
-    fn configuration(&mut self, root: &Field<'_>) {
-        const KEYS: &[&str] = &["omitResponseCodes", "output"];
-        for (key, field) in self.mapping(root, KEYS) {
-            match key {
-                "omitResponseCodes" => self.config.omit_response_codes = self.response_codes(&field),
-                "output" => self.output(&field),
-                _ => {}
+    fn rules(&mut self, field: Option<&Field<'_>>) -> RuleSet {
+        let (mut builtin, mut disable, mut files) = (None, None, None);
+        if let Some(field) = field {
+            let known = [("builtin", &mut builtin), ("disable", &mut disable), ("files", &mut files)];
+            self.mapping(field, known);
+        }
+        let disable: Vec<_> = disable.map(|field| self.list(&field)).unwrap_or_default();
+        let disabled: BTreeSet<String> =
+            disable.iter().filter_map(|item| self.string(item, "a rule's id")).map(str::to_owned).collect();
+        let mut builder = RuleSet::builder(disabled);
+        if builtin.is_none_or(|field| self.boolean(&field)) {
+            RuleSet::add_builtin(&mut builder, &mut self.problems);
+        }
+        for item in files.map(|field| self.list(&field)).unwrap_or_default() {
+            for (path, text) in self.files_named(&item) {
+                builder.add(&self.files.display(&path).into(), &text, &mut self.problems);
             }
         }
+        let in_vain: BTreeSet<String> = builder.disabled_in_vain().map(str::to_owned).collect();
+        for item in disable {
+            if item.node.str().is_some_and(|id| in_vain.contains(id)) {
+                self.error(&item, "no rule has this id; see each rule's `id`");
+            }
+        }
+        builder.finish()
+    }
+
+    fn routes(&mut self, field: Option<&Field<'_>>) -> Routes {
+        let mut selections = Selections::builder();
+        let mut names: Vec<String> = Vec::new();
+        let mut catch_all = None;
+        for item in field.map(|field| self.list(field)).unwrap_or_default() {
+            let (mut name, mut when) = (None, None);
+            self.mapping(&item, [("name", &mut name), ("when", &mut when)]);
+            let Some(name) = name else {
+                self.error(&item, "a route without a name; add `name: …`");
+                continue;
+            };
+            let Some(text) = self.string(&name, "a name") else { continue };
+            if names.iter().any(|earlier| earlier == text) {
+                self.error(&name, format!("there is a route {text:?} already; give each its own name"));
+            }
+            if self.lint && catch_all.is_some() {
+                self.warning(
+                    &item,
+                    format!("never taken: the route {:?} before it takes everything", names.last()),
+                );
+            }
+            match when {
+                None => {
+                    catch_all.get_or_insert(names.len());
+                    selections.add_always();
+                }
+                Some(when) => selections.add(&when.file, &when.path, when.node, &mut self.problems),
+            }
+            names.push(text.to_owned());
+        }
+        match field {
+            Some(field) if catch_all.is_none() && !names.is_empty() && self.lint => {
+                self.warning(
+                    field,
+                    "what no route takes has no `audit.route`; add a last one without `when`",
+                );
+            }
+            Some(_) if !names.is_empty() => {}
+            _ => {
+                catch_all = Some(0);
+                selections.add_always();
+                names.push(DEFAULT_ROUTE.to_owned());
+            }
+        }
+        Routes { selections: selections.finish(), names, catch_all }
     }
 
     fn response_codes(&mut self, field: &Field<'_>) -> Vec<i64> {
@@ -160,44 +416,70 @@ impl Reader<'_> {
         codes
     }
 
-    fn output(&mut self, field: &Field<'_>) {
-        for (_, key) in self.mapping(field, &["key"]) {
-            match key.node.str() {
-                Some("") | None => {
-                    self.error(&key, format!("expected a member name, found {}", key.node.describe()))
-                }
-                Some(name) if crate::record::Member::named(name).is_some() => {
-                    self.error(
-                        &key,
-                        format!("{name:?} is a member of the audit event itself; choose another name"),
-                    );
-                }
-                Some(name) => self.config.output_key = name.to_owned(),
+    fn output_key(&mut self, field: &Field<'_>) -> Option<String> {
+        let mut key = None;
+        self.mapping(field, [("key", &mut key)]);
+        let key = key?;
+        match self.string(&key, "a member name")? {
+            "" => self.error(&key, "the member name is empty; leave the key out for `audit`"),
+            name if Member::named(name).is_some() => {
+                self.error(
+                    &key,
+                    format!("{name:?} is a member of the audit event itself; choose another name"),
+                );
             }
+            name => return Some(name.to_owned()),
         }
+        None
     }
 
-    /// The members of a mapping that has no other keys than `known`, each once. Reports the rest.
-    fn mapping<'n>(&mut self, field: &Field<'n>, known: &[&'static str]) -> Vec<(&'static str, Field<'n>)> {
+    /// Sorts the members of a mapping into the places of the known keys, and reports the rest.
+    fn mapping<'n, const N: usize>(
+        &mut self,
+        field: &Field<'n>,
+        mut known: [(&'static str, &mut Option<Field<'n>>); N],
+    ) {
         let Value::Mapping(members) = &field.node.value else {
             if !field.node.is_null() {
                 self.error(field, format!("expected a mapping, found {}", field.node.describe()));
             }
-            return Vec::new();
+            return;
         };
-        let mut fields: Vec<(&'static str, Field<'n>)> = Vec::new();
         for (key, value) in members {
             let name = key.scalar().map_or("", |scalar| scalar.text.as_str());
             let here = Field { node: key, ..field.child(name, key) };
-            match known.iter().find(|known| **known == name) {
-                None => self.error(&here, format!("unknown key; known here: {}", known.join(", "))),
-                Some(known) if fields.iter().any(|(seen, _)| seen == known) => {
-                    self.error(&here, "given twice; keep one of them".to_owned());
+            match known.iter_mut().find(|(known, _)| *known == name) {
+                None => {
+                    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+                    self.error(&here, format!("unknown key; known here: {}", names.join(", ")));
                 }
-                Some(known) => fields.push((known, field.child(name, value))),
+                Some((_, Some(_))) => self.error(&here, "given twice; keep one of them"),
+                Some((_, place)) => **place = Some(field.child(name, value)),
             }
         }
-        fields
+    }
+
+    /// A string, or an error that says what was expected.
+    fn string<'n>(&mut self, field: &Field<'n>, expected: &str) -> Option<&'n str> {
+        let text = field.node.str();
+        if text.is_none() {
+            let found = field.node.describe();
+            self.error(
+                field,
+                format!("expected {expected}, found {found}; put quotes around it if it is meant so"),
+            );
+        }
+        text
+    }
+
+    fn boolean(&mut self, field: &Field<'_>) -> bool {
+        match field.node.scalar().map(yaml::Scalar::resolve) {
+            Some(Resolved::Bool(value)) => value,
+            _ => {
+                self.error(field, format!("expected true or false, found {}", field.node.describe()));
+                false
+            }
+        }
     }
 
     /// The items of a list; a null is an empty one.
@@ -214,28 +496,101 @@ impl Reader<'_> {
         }
     }
 
-    /// A file's text, or none where it is missing (which is the caller's to judge) or unreadable (which is
-    /// reported at `line` and `field`).
-    fn read_text(&mut self, path: &str, file: &Arc<str>, line: u32, field: &str) -> Option<String> {
-        match self.files.read(path) {
-            Ok(None) => None,
-            Ok(Some(bytes)) => match String::from_utf8(bytes) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    let at = error.utf8_error().valid_up_to();
-                    let message = format!("{path} is not UTF-8 (byte {at}); save it as UTF-8");
-                    self.problems.error(file, line, field, message);
-                    None
-                }
-            },
-            Err(why) => {
-                self.problems.error(file, line, field, format!("{path}: {why}"));
-                None
-            }
+    /// The path and text of the one file that a field names.
+    fn file_named(&mut self, field: &Field<'_>) -> Option<(String, String)> {
+        let path = self.path(field)?;
+        let text = self.read_text(&path, &field.place());
+        if text.is_none() && !self.problems.has_errors() {
+            self.error(field, format!("there is no file {}", self.files.display(&path)));
         }
+        Some((path, text?))
     }
 
-    fn error(&mut self, field: &Field<'_>, message: String) {
+    /// The paths and texts of the files that a field names, `*` standing for any part of the last component.
+    fn files_named(&mut self, field: &Field<'_>) -> Vec<(String, String)> {
+        let Some(pattern) = self.path(field) else { return Vec::new() };
+        let (directory, name) = pattern.rsplit_once('/').unwrap_or(("", &pattern));
+        if !name.contains('*') {
+            return self.file_named(field).into_iter().collect();
+        }
+        if directory.contains('*') {
+            self.error(field, "`*` is understood in the file name only; list the directories");
+            return Vec::new();
+        }
+        let names = match self.files.list(directory) {
+            Ok(names) => names.unwrap_or_default(),
+            Err(why) => {
+                self.error(field, format!("{}: {why}", self.files.display(directory)));
+                return Vec::new();
+            }
+        };
+        let matching: Vec<_> = names.iter().filter(|candidate| glob(name, candidate)).collect();
+        if matching.is_empty() {
+            self.error(field, format!("no file is called {}", self.files.display(&pattern)));
+        }
+        let mut files = Vec::new();
+        for name in matching {
+            let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
+            files.extend(self.read_text(&path, &field.place()).map(|text| (path, text)));
+        }
+        files
+    }
+
+    /// A path that a host can be asked for.
+    fn path(&mut self, field: &Field<'_>) -> Option<String> {
+        let path = self.string(field, "a path")?;
+        let outside = path.starts_with('/') || path.split('/').any(|part| part == "..");
+        if outside || path.is_empty() {
+            let message = "a path leads to a file beneath the configuration's directory, all that a collector lets the \
+                           filter see; put the file there and write its relative path";
+            self.error(field, message);
+            return None;
+        }
+        Some(path.trim_start_matches("./").to_owned())
+    }
+
+    /// A file's text, or none where it is missing (which is the caller's to judge) or unreadable (which is
+    /// reported at `place`).
+    fn read_text(&mut self, path: &str, place: &Place) -> Option<String> {
+        let why = match self.files.read(path) {
+            Ok(None) => return None,
+            Ok(Some(bytes)) => match String::from_utf8(bytes) {
+                Ok(text) => return Some(text),
+                Err(error) => {
+                    format!("not UTF-8 at byte {}; save it as UTF-8", error.utf8_error().valid_up_to())
+                }
+            },
+            Err(why) => why,
+        };
+        let message = format!("{}: {why}", self.files.display(path));
+        self.problems.error(&place.file, place.line, place.field.clone(), message);
+        None
+    }
+
+    fn error(&mut self, field: &Field<'_>, message: impl Into<String>) {
         self.problems.error(&field.file, field.node.line, field.path.clone(), message);
     }
+
+    fn warning(&mut self, field: &Field<'_>, message: impl Into<String>) {
+        self.problems.warning(&field.file, field.node.line, field.path.clone(), message);
+    }
+}
+
+/// Where a problem is to be reported.
+struct Place {
+    file: Arc<str>,
+    line: u32,
+    field: String,
+}
+
+/// Whether a name is one that a pattern with `*` in it means.
+fn glob(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
 }

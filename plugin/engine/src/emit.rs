@@ -75,8 +75,9 @@ fn copy_edited(src: &[u8], range: Range<usize>, edits: &mut Edits, out: &mut Vec
     edits.list.sort_by_key(|edit| edit.range.start);
     let mut from = range.start;
     for edit in &edits.list {
-        // An edit inside one that has been made has nothing left to change.
-        if edit.range.start < from || edit.range.end > range.end {
+        // Where edits overlap, what any of them takes away is gone.
+        if edit.range.start < from {
+            from = from.max(edit.range.end);
             continue;
         }
         out.extend_from_slice(src.get(from..edit.range.start).unwrap_or_default());
@@ -131,5 +132,16 @@ mod tests {
         let mut out = Vec::new();
         write(src, src.len() - 1, &mut edits, b"k", b"0", &mut out);
         assert_eq!(out, br#"{"c":2,"k":0}"#);
+    }
+
+    #[test]
+    fn cuts_that_overlap_take_away_what_either_does() {
+        let src = br#"{"audit":1,"body":2}"#;
+        let mut edits = Edits::default();
+        edits.cut(1..11);
+        edits.cut(10..19);
+        let mut out = Vec::new();
+        write(src, src.len() - 1, &mut edits, b"k", b"0", &mut out);
+        assert_eq!(out, br#"{"k":0}"#);
     }
 }

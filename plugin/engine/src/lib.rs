@@ -13,10 +13,12 @@
 pub mod config;
 mod engine;
 
-mod emit;
-pub mod record;
-
+mod audit;
 pub mod detect;
+mod emit;
+pub mod normalize;
+pub mod policy;
+pub mod record;
 
 mod hash;
 pub mod json;

@@ -1,0 +1,142 @@
+//! The `audit` object: what the stages have found about one event, as rules and routes may ask for it and as
+//! it is written into the record.
+
+use crate::detect::{AuditField, AuditFields, AuditValue, Rule, Severity};
+use crate::json;
+use crate::normalize::{FieldValue, Normalized};
+use crate::policy::Level;
+
+/// What is known so far. Each stage adds to it; [`write`](Self::write) makes the object of it.
+#[derive(Debug)]
+pub(crate) struct Findings<'a> {
+    normalized: &'a Normalized<'a>,
+    pub(crate) level: Option<Level>,
+    pub(crate) policy_rule: Option<usize>,
+    pub(crate) severity: Option<Severity>,
+    rules: Vec<&'a str>,
+    tags: Vec<&'a str>,
+    pub(crate) message: &'a [u8],
+    pub(crate) route: Option<&'a str>,
+    /// What could not be done in full, for `error`.
+    pub(crate) notes: Vec<&'a str>,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(normalized: &'a Normalized<'a>) -> Self {
+        Self {
+            normalized,
+            level: None,
+            policy_rule: None,
+            severity: None,
+            rules: Vec::new(),
+            tags: Vec::new(),
+            message: b"",
+            route: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Adds the rules that hold: their ids in the order of the set, their tags sorted, each once.
+    pub(crate) fn add_rules(&mut self, rules: impl Iterator<Item = &'a Rule>) {
+        for rule in rules {
+            self.severity = self.severity.max(Some(rule.level));
+            self.rules.push(&rule.id);
+            self.tags.extend(rule.tags.iter().map(|tag| &**tag));
+        }
+        self.tags.sort_unstable();
+        self.tags.dedup();
+    }
+
+    /// Appends the object, with its members in the order in which the documentation lists them.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"level\":");
+        out.extend_from_slice(self.level.unwrap_or(Level::Metadata).as_json());
+        if let Some(rule) = self.policy_rule {
+            out.extend_from_slice(b",\"policy_rule\":");
+            json::push_number(out, i64::try_from(rule).unwrap_or(i64::MAX));
+        }
+        self.normalized.write_members(out);
+        if let Some(severity) = self.severity {
+            push_member(out, "severity", severity.name().as_bytes());
+        }
+        push_list(out, "rules", &self.rules);
+        push_list(out, "tags", &self.tags);
+        push_member(out, "message", self.message);
+        if let Some(route) = self.route {
+            push_member(out, "route", route.as_bytes());
+        }
+        if !self.notes.is_empty() {
+            push_member(out, "error", self.notes.join("; ").as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+fn push_name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    push_name(out, name);
+    json::push_string(out, value);
+}
+
+fn push_list(out: &mut Vec<u8>, name: &str, values: &[&str]) {
+    if values.is_empty() {
+        return;
+    }
+    push_name(out, name);
+    for (index, value) in values.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        json::push_string(out, value.as_bytes());
+    }
+    out.push(b']');
+}
+
+impl AuditFields for Findings<'_> {
+    fn values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>)) {
+        match field {
+            AuditField::Level => {
+                if let Some(level) = self.level {
+                    each(AuditValue::Text(level.as_str().as_bytes()));
+                }
+            }
+            AuditField::PolicyRule => {
+                if let Some(rule) = self.policy_rule {
+                    each(AuditValue::Integer(i64::try_from(rule).unwrap_or(i64::MAX)));
+                }
+            }
+            AuditField::Severity => {
+                if let Some(severity) = self.severity {
+                    each(AuditValue::Text(severity.name().as_bytes()));
+                }
+            }
+            AuditField::Rules => self.rules.iter().for_each(|rule| each(AuditValue::Text(rule.as_bytes()))),
+            AuditField::Tags => self.tags.iter().for_each(|tag| each(AuditValue::Text(tag.as_bytes()))),
+            AuditField::Message => each(AuditValue::Text(self.message)),
+            AuditField::Error if !self.notes.is_empty() => {
+                each(AuditValue::Text(self.notes.join("; ").as_bytes()))
+            }
+            AuditField::Error | AuditField::AlertRule | AuditField::AlertSeverity => {}
+            normalized => self.normalized_values(normalized, each),
+        }
+    }
+}
+
+impl Findings<'_> {
+    fn normalized_values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>)) {
+        match self.normalized.field(field.name()) {
+            Some(FieldValue::Text(text)) => each(AuditValue::Text(text)),
+            Some(FieldValue::Bool(value)) => each(AuditValue::Bool(value)),
+            Some(FieldValue::List(items)) => {
+                items.iter().for_each(|item| each(AuditValue::Text(item)));
+                if field == AuditField::ExecCommand {
+                    each(AuditValue::Text(&items.join(&b' ')));
+                }
+            }
+            None => {}
+        }
+    }
+}
