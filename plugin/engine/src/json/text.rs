@@ -30,10 +30,12 @@ impl<'a> Text<'a> {
     /// kube-apiserver writes `&`, `<` and `>` as escapes, so whatever is compared is compared decoded.
     #[must_use]
     pub fn decode(self) -> Cow<'a, [u8]> {
-        match self.0.iter().position(|&byte| byte == b'\\') {
-            None => Cow::Borrowed(self.0),
-            Some(first) => Cow::Owned(unescape(self.0, first)),
+        // `contains` looks at a word at a time, and escapes are rare.
+        if !self.0.contains(&b'\\') {
+            return Cow::Borrowed(self.0);
         }
+        let first = self.0.iter().position(|&byte| byte == b'\\').unwrap_or(self.0.len());
+        Cow::Owned(unescape(self.0, first))
     }
 
     /// Whether the string says exactly `what`.

@@ -10,10 +10,11 @@
 
 use super::matching::url_prefix;
 use super::model::{Entry, GroupResources, Rule};
-use super::request::{is_there, name, namespace, path, verb};
+use super::request::{is_named_by_body, is_there, name, namespace, path, verb};
 use crate::json::Text;
 use crate::record::{Event, ObjectRef, User};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::iter;
 
 /// The tables cannot tell; ask rule by rule, which is slower but never wrong.
 ///
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) struct Undecided;
 
-/// Index of a row.
+/// Where a row begins among the words of all rows.
 type Row = u32;
 
 #[derive(Debug)]
@@ -93,18 +94,26 @@ impl Index {
         reference: &ObjectRef<'_>,
         rows: &mut Union,
     ) -> Result<Row, Undecided> {
-        // The path is decoded only where a rule asks for what the body may have completed.
-        let asks_namespace = !self.namespaces.table.is_empty() && !reference.namespace.is_empty();
-        let asks_name = !self.resources.names.is_empty() && !reference.name.is_empty();
-        let (namespace, name) = if asks_namespace || asks_name {
+        // Whether the body has completed them matters only where the tables tell what the event says from
+        // nothing; elsewhere the path need not be decoded.
+        let asks_namespace = tells_from_nothing(&self.namespaces.table, reference.namespace);
+        let asks_name = tells_from_nothing(&self.resources.names, reference.name);
+        let (namespace, name) = if asks_namespace || (asks_name && is_named_by_body(event, reference)) {
             let path = path(event);
-            (namespace(reference, &path), name(reference, event, &path))
+            (namespace(reference, &path), name(event, reference, &path))
         } else {
-            (Text::default(), Text::default())
+            (reference.namespace, reference.name)
         };
         self.resources.add(reference, name, rows)?;
         Ok(self.namespaces.row(namespace))
     }
+}
+
+/// Whether a table has the value or the empty one, so that which of the two it is makes a difference.
+fn tells_from_nothing(table: &Table, value: Text<'_>) -> bool {
+    !table.is_empty()
+        && !value.is_empty()
+        && (table.get(&value.decode()).is_some() || table.get(b"").is_some())
 }
 
 /// Rows that are one: what any of them has.
@@ -146,20 +155,17 @@ struct Rows {
 
 impl Rows {
     fn word(&self, row: Row, word: usize) -> u64 {
-        self.words.get(row as usize * self.width + word).copied().unwrap_or_default()
+        self.words.get(row as usize + word).copied().unwrap_or_default()
     }
 
     /// The lowest rule that is in all of `each` and in some row of each of `some`.
     fn first_common(&self, each: [Row; 3], some: [&Union; 2]) -> Option<usize> {
         for word in 0..self.width {
-            let mut rules = u64::MAX;
-            for row in each {
-                rules &= self.word(row, word);
+            let mut rules = each.iter().fold(u64::MAX, |all, &row| all & self.word(row, word));
+            if rules == 0 {
+                continue;
             }
             for rows in some {
-                if rules == 0 {
-                    break;
-                }
                 rules &= rows.as_slice().iter().fold(0, |any, &row| any | self.word(row, word));
             }
             if rules != 0 {
@@ -173,7 +179,7 @@ impl Rows {
 /// Makes rows, each distinct one once: most values of a list of users or resources share theirs.
 struct RowsBuilder {
     rows: Rows,
-    known: BTreeMap<Vec<u64>, Row>,
+    known: BTreeMap<Bits, Row>,
 }
 
 impl RowsBuilder {
@@ -181,18 +187,40 @@ impl RowsBuilder {
         Self { rows: Rows { width: rules.div_ceil(64), words: Vec::new() }, known: BTreeMap::new() }
     }
 
-    fn row<'s>(&mut self, rules: impl IntoIterator<Item = &'s BTreeSet<usize>>) -> Row {
-        let mut words = vec![0; self.rows.width];
-        for rule in rules.into_iter().flatten() {
-            if let Some(word) = words.get_mut(rule / 64) {
-                *word |= 1 << (rule % 64);
-            }
-        }
-        let next = Row::try_from(self.known.len()).unwrap_or(Row::MAX);
-        *self.known.entry(words).or_insert_with_key(|words| {
-            self.rows.words.extend_from_slice(words);
+    /// The row of these rules.
+    fn row(&mut self, rules: Bits) -> Row {
+        let next = Row::try_from(self.rows.words.len()).unwrap_or(Row::MAX);
+        *self.known.entry(rules).or_insert_with_key(|rules| {
+            self.rows.words.extend(rules.0.iter().copied().chain(iter::repeat(0)).take(self.rows.width));
             next
         })
+    }
+}
+
+/// A set of rules: the beginning of a row, without the zeros after the last rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn insert(&mut self, rule: usize) {
+        let word = rule / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << (rule % 64);
+        }
+    }
+
+    /// What is in either set.
+    fn with(mut self, other: &Self) -> Self {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word |= other;
+        }
+        self
     }
 }
 
@@ -206,8 +234,8 @@ struct Values {
 
 impl Values {
     fn new(rules: &[Rule], list: impl Fn(&Rule) -> &[Entry], rows: &mut RowsBuilder) -> Self {
-        let mut any = BTreeSet::new();
-        let mut named: BTreeMap<&[u8], BTreeSet<usize>> = BTreeMap::new();
+        let mut any = Bits::default();
+        let mut named: BTreeMap<&[u8], Bits> = BTreeMap::new();
         for (index, rule) in rules.iter().enumerate() {
             let entries = list(rule);
             if entries.is_empty() {
@@ -217,9 +245,9 @@ impl Values {
                 named.entry(entry.text.as_bytes()).or_default().insert(index);
             }
         }
-        let table = named.into_iter().map(|(value, rules)| (value.into(), rows.row([&any, &rules])));
+        let table = named.into_iter().map(|(value, rules)| (value.into(), rows.row(rules.with(&any))));
         let table = Table::new(table.collect());
-        Self { any: rows.row([&any]), table }
+        Self { any: rows.row(any.clone()), table }
     }
 
     fn row(&self, value: Text<'_>) -> Row {
@@ -261,10 +289,10 @@ fn key_bytes(key: Key) -> [u8; 16] {
 
 impl Resources {
     fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
-        let mut any = BTreeSet::new();
+        let mut any = Bits::default();
         let (mut groups, mut resources, mut names) =
             (Numbers::default(), Numbers::default(), Numbers::default());
-        let mut keys: BTreeMap<Key, BTreeSet<usize>> = BTreeMap::new();
+        let mut keys: BTreeMap<Key, Bits> = BTreeMap::new();
         for (index, rule) in rules.iter().enumerate() {
             if rule.resources.is_empty() && rule.non_resource_urls.is_empty() {
                 any.insert(index);
@@ -283,8 +311,8 @@ impl Resources {
                 }
             }
         }
-        let any_row = rows.row([&any]);
-        let keys = keys.into_iter().map(|(key, rules)| (key_bytes(key).into(), rows.row([&any, &rules])));
+        let any_row = rows.row(any.clone());
+        let keys = keys.into_iter().map(|(key, rules)| (key_bytes(key).into(), rows.row(rules.with(&any))));
         let keys = Table::new(keys.collect());
         Self {
             any: any_row,
@@ -400,9 +428,9 @@ struct Prefix {
 
 impl Paths {
     fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
-        let mut any = BTreeSet::new();
-        let mut exact: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-        let mut prefixes: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        let mut any = Bits::default();
+        let mut exact: BTreeMap<&str, Bits> = BTreeMap::new();
+        let mut prefixes: BTreeMap<&str, Bits> = BTreeMap::new();
         for (index, rule) in rules.iter().enumerate() {
             if rule.is_for_resources() {
                 continue;
@@ -417,20 +445,20 @@ impl Paths {
                 };
             }
         }
-        let mut paths = Self { any: rows.row([&any]), exact: Table::default(), prefixes: Vec::new() };
-        let mut accepted: Vec<BTreeSet<usize>> = Vec::new();
-        for (prefix, mut rules) in prefixes {
+        let mut paths = Self { any: rows.row(any.clone()), exact: Table::default(), prefixes: Vec::new() };
+        let mut accepted: Vec<Bits> = Vec::new();
+        for (prefix, rules) in prefixes {
             // Sorted, a prefix comes before what begins with it.
             let parent = paths.longest_prefix(prefix.as_bytes());
-            rules.extend(parent.and_then(|parent| accepted.get(parent)).unwrap_or(&any));
-            let row = rows.row([&rules]);
+            let rules = rules.with(parent.and_then(|parent| accepted.get(parent)).unwrap_or(&any));
+            let row = rows.row(rules.clone());
             paths.prefixes.push(Prefix { text: prefix.as_bytes().into(), row, parent });
             accepted.push(rules);
         }
         let exact = exact.into_iter().map(|(path, rules)| {
             let prefix = paths.longest_prefix(path.as_bytes());
             let inherited = prefix.and_then(|prefix| accepted.get(prefix)).unwrap_or(&any);
-            (path.as_bytes().into(), rows.row([&rules, inherited]))
+            (path.as_bytes().into(), rows.row(rules.with(inherited)))
         });
         let exact = Table::new(exact.collect());
         Self { exact, ..paths }

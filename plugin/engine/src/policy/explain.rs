@@ -3,7 +3,6 @@
 use super::matching::{self, Field};
 use super::model::Rule;
 use super::request::Request;
-use std::borrow::Cow;
 use std::fmt;
 
 /// A rule that was considered for an event.
@@ -91,7 +90,9 @@ fn seen(field: Field, request: &Request<'_>) -> Seen {
     match (field, &request.user, &request.resource) {
         (Field::Users | Field::UserGroups, None, _) => Seen::NoUser,
         (Field::Users, Some(user), _) => Seen::User(text(&user.name)),
-        (Field::UserGroups, Some(user), _) => Seen::Groups(user.groups.iter().map(text).collect()),
+        (Field::UserGroups, Some(user), _) => {
+            Seen::Groups(user.groups.iter().map(|group| text(group)).collect())
+        }
         (Field::Verbs, ..) => Seen::Verb(text(&request.verb)),
         (_, _, None) => Seen::Path(text(&request.path)),
         (Field::Namespaces, _, Some(target)) => Seen::Namespace(text(&target.namespace)),
@@ -106,6 +107,6 @@ fn seen(field: Field, request: &Request<'_>) -> Seen {
     }
 }
 
-fn text(bytes: &Cow<'_, [u8]>) -> String {
+fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

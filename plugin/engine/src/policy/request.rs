@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
             resource: reference.resource.decode(),
             subresource: reference.subresource.decode(),
             namespace: namespace(&reference, &path).decode(),
-            name: name(&reference, event, &path).decode(),
+            name: name(event, &reference, &path).decode(),
         });
         let user = is_there(&event.user).then(|| Requester {
             name: event.user.username.decode(),
@@ -86,16 +86,21 @@ pub(super) fn namespace<'a>(reference: &ObjectRef<'a>, path: &[u8]) -> Text<'a> 
     }
 }
 
-/// The name of the object requested. Only a create is completed from a body that has another name than the
-/// path; a create of a subresource has the name of its object in the path.
-pub(super) fn name<'a>(reference: &ObjectRef<'a>, event: &Event<'a>, path: &[u8]) -> Text<'a> {
-    if !verb(event).is(b"create") || !reference.subresource.is_empty() {
+/// The name of the object requested, which the path has to have where the body may have completed it.
+pub(super) fn name<'a>(event: &Event<'a>, reference: &ObjectRef<'a>, path: &[u8]) -> Text<'a> {
+    if !is_named_by_body(event, reference) {
         return reference.name;
     }
     match ResourcePath::parse(path) {
         Some(path) if reference.name.is(path.name) => reference.name,
         _ => Text::default(),
     }
+}
+
+/// Whether the name may be the body's: a create is for a collection, but a create of a subresource is for
+/// an object's.
+pub(super) fn is_named_by_body(event: &Event<'_>, reference: &ObjectRef<'_>) -> bool {
+    reference.subresource.is_empty() && verb(event).is(b"create")
 }
 
 fn before_query(uri: &[u8]) -> &[u8] {
