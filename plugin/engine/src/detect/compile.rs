@@ -403,7 +403,7 @@ impl Builder {
     }
 
     fn resolve_audit(&self, name: &str) -> Result<AuditField, String> {
-        let known = |field: &AuditField| self.scope == Scope::Routes || field.known_to_rules();
+        let known = |field: &AuditField| self.scope == Scope::Routes || field.normalized().is_some();
         match AuditField::of_name(name) {
             Some(field) if known(&field) => Ok(field),
             Some(_) => {

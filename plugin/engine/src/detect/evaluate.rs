@@ -13,6 +13,7 @@ use super::pattern::{self, Form};
 use crate::hash::Fnv;
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
+use std::net::IpAddr;
 
 /// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
 /// write a custom resource may nest as deep as the API server's own limits let them.
@@ -739,7 +740,10 @@ fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bool {
         Matcher::Compare(comparison, with) => {
             written && pattern::number(text).is_some_and(|number| comparison.holds(number, *with))
         }
-        Matcher::Cidr(network) => written && network.contains(text),
+        Matcher::Cidr(networks) => {
+            let address = std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok());
+            address.is_some_and(|address| networks.contains(address.to_canonical()))
+        }
         Matcher::Expression(expression) => written && expression.is_match(text, cut),
         Matcher::Time(part, wanted) => written && time_part(text, *part) == Some(*wanted),
     }

@@ -12,70 +12,62 @@
 //! twice within another, each counts, so that nobody hides one behind the other.
 
 use crate::json::{Kind, Raw, Text};
+use crate::normalize::{self, FieldValue, Normalized};
 use crate::record::{Event, Member};
 
 macro_rules! audit_fields {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal, $known:ident;)*) => {
+    (normalized: $($normalized:ident)* ; later: $($later:ident = $name:literal)*) => {
         /// A value in the `audit` object that rules or routes can ask for.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum AuditField {
-            $(#[doc = concat!("`audit.", $name, "`")] $(#[$meta])* $variant,)*
+            $(#[doc = concat!("As [`normalize::AuditField::", stringify!($normalized), "`].")] $normalized,)*
+            $(#[doc = concat!("`", $name, "`")] $later,)*
         }
 
         impl AuditField {
-            /// All of them, in the order in which the contract lists them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$normalized,)* $(Self::$later,)*];
 
             /// The field's name, without the leading `audit.`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $name,)*
+                    $(Self::$normalized => normalize::AuditField::$normalized.name(),)*
+                    $(Self::$later => $name,)*
                 }
             }
 
-            /// Whether the value is there before the rules are evaluated, so that rules may ask for it;
-            /// routes may ask for every field.
+            /// The field of the stage before this one, if that is where its values come from. Only such
+            /// fields are there before the rules are evaluated, so that rules may ask for them; routes may
+            /// ask for every field.
             #[must_use]
-            pub fn known_to_rules(self) -> bool {
+            pub fn normalized(self) -> Option<normalize::AuditField> {
                 match self {
-                    $(Self::$variant => audit_fields!(@ $known),)*
+                    $(Self::$normalized => Some(normalize::AuditField::$normalized),)*
+                    $(Self::$later => None,)*
                 }
             }
         }
     };
-    (@ rules) => { true };
-    (@ routes) => { false };
 }
 
 audit_fields! {
-    Level = "level", routes;
-    PolicyRule = "policy_rule", routes;
-    Operator = "operator", rules;
-    OperatorSource = "operator_source", rules;
-    OperatorType = "operator_type", rules;
-    SourceIp = "source_ip", rules;
-    SourceIps = "source_ips", rules;
-    SourceScope = "source_scope", rules;
-    SourceHighRisk = "source_high_risk", rules;
-    ResourceClass = "resource_class", rules;
-    Action = "action", rules;
-    Outcome = "outcome", rules;
-    ExecContainer = "exec.container", rules;
-    /// Every argument is a value, and so is the whole list joined by spaces.
-    ExecCommand = "exec.command", rules;
-    ExecStdin = "exec.stdin", rules;
-    ExecTty = "exec.tty", rules;
-    Severity = "severity", routes;
-    Rules = "rules", routes;
-    Tags = "tags", routes;
-    /// The rule of each correlation that fired.
-    AlertRule = "alerts.rule", routes;
-    /// The severity of each correlation that fired.
-    AlertSeverity = "alerts.severity", routes;
-    Message = "message", routes;
-    Error = "error", routes;
+    normalized:
+        Operator OperatorSource OperatorType
+        SourceIp SourceIps SourceScope SourceHighRisk
+        ResourceClass Action Outcome
+        ExecContainer ExecCommand ExecStdin ExecTty ExecPorts ExecImage ExecCopy;
+    later:
+        Level = "level"
+        PolicyRule = "policy_rule"
+        Severity = "severity"
+        Rules = "rules"
+        Tags = "tags"
+        AlertRule = "alerts.rule"
+        AlertSeverity = "alerts.severity"
+        Message = "message"
+        Error = "error"
 }
 
 impl AuditField {
@@ -106,6 +98,24 @@ pub trait AuditFields {
 /// Nothing was found.
 impl AuditFields for () {
     fn values(&self, _: AuditField, _: &mut dyn FnMut(AuditValue<'_>)) {}
+}
+
+/// What the stage before this one found. Every element of a list is a value; of a command, so is the whole
+/// line, joined by spaces.
+impl AuditFields for Normalized<'_> {
+    fn values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>)) {
+        match field.normalized().and_then(|field| self.get(field)) {
+            Some(FieldValue::Text(text)) => each(AuditValue::Text(text)),
+            Some(FieldValue::Bool(value)) => each(AuditValue::Bool(value)),
+            Some(FieldValue::List(items)) => {
+                items.iter().for_each(|item| each(AuditValue::Text(item)));
+                if field == AuditField::ExecCommand && items.len() > 1 {
+                    each(AuditValue::Text(&items.join(&b' ')));
+                }
+            }
+            None => {}
+        }
+    }
 }
 
 /// A value as matchers see it.

@@ -21,6 +21,13 @@ pub mod fields;
 mod modifier;
 mod pattern;
 mod rule;
+
+#[cfg(test)]
+mod builtin_rules;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 mod tests;
 
@@ -127,7 +134,7 @@ impl RuleSet {
         }
     }
 
-    /// The rules built in, compiled.
+    /// Adds the built-in rules to a set.
     pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
         for (file, text) in BUILTIN {
             builder.add(&Arc::from(*file), text, problems);

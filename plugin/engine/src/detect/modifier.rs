@@ -4,7 +4,8 @@
 //! is silent. Modifiers apply in the order written; a chain that cannot mean anything is refused.
 
 use super::compile::{Builder, NodeId};
-use super::pattern::{self, Expression, Flags, Form, Network, Part, Pattern};
+use super::pattern::{self, Expression, Flags, Form, Part, Pattern};
+use crate::normalize::{Network, Networks};
 use crate::yaml::{Node, Resolved, Value};
 
 /// How many values one item may have once `windash` and `base64offset` have multiplied them.
@@ -269,8 +270,8 @@ pub(crate) enum Matcher {
     Bool(bool),
     /// A number, or one written in a string, of that order.
     Compare(Comparison, f64),
-    /// An address within a range.
-    Cidr(Network),
+    /// An address within one of the networks.
+    Cidr(Networks),
     /// A string, number or boolean in which the expression is found.
     Expression(Expression),
     /// A time, as audit events have it, of which this part is that number.
@@ -317,10 +318,11 @@ pub(crate) fn compile(builder: &mut Builder, key: &str, value: &Node) -> Result<
             return Err(ItemError::at(value, message.to_owned()));
         }
     };
-    let mut item = Item { builder, field, chain, alternatives: Vec::new(), plain: Vec::new() };
+    let mut item =
+        Item { builder, field, chain, alternatives: Vec::new(), plain: Vec::new(), networks: Vec::new() };
     for value in values {
         item.value(value).map_err(|message| ItemError::at(value, message))?;
-        if item.alternatives.len() + item.plain.len() > MAX_VALUES {
+        if item.alternatives.len() + item.plain.len() + item.networks.len() > MAX_VALUES {
             let message = format!("more than {MAX_VALUES} values; split the selection");
             return Err(ItemError::at(value, message));
         }
@@ -344,8 +346,14 @@ pub(crate) struct Compiled {
 
 /// Compiles values that belong to no field: keywords, any of which may stand anywhere.
 pub(crate) fn compile_keywords(builder: &mut Builder, values: &[Node]) -> Result<NodeId, ItemError> {
-    let mut item =
-        Item { builder, field: "", chain: Chain::default(), alternatives: Vec::new(), plain: Vec::new() };
+    let mut item = Item {
+        builder,
+        field: "",
+        chain: Chain::default(),
+        alternatives: Vec::new(),
+        plain: Vec::new(),
+        networks: Vec::new(),
+    };
     for value in values {
         item.value(value).map_err(|message| ItemError::at(value, message))?;
     }
@@ -375,6 +383,8 @@ struct Item<'b, 't> {
     /// Values that are compared as a whole, gathered because a set is looked up faster than they are
     /// compared one by one.
     plain: Vec<Box<[u8]>>,
+    /// Networks, gathered for the same reason.
+    networks: Vec<Network>,
 }
 
 impl Item<'_, '_> {
@@ -402,10 +412,15 @@ impl Item<'_, '_> {
                 self.add(Matcher::Expression(expression), key)
             }
             Some(Modifier::Cidr) => {
-                let network = Network::parse(&scalar.text).ok_or_else(|| {
-                    format!("{} is no network; write one like 10.0.0.0/8 or 2001:db8::/32", value.describe())
-                })?;
-                self.add(Matcher::Cidr(network), format!("cidr:{}", scalar.text))
+                let network: Network = scalar
+                    .text
+                    .parse()
+                    .map_err(|error| format!("\"cidr\" compares with a network: {error}"))?;
+                if self.chain.all {
+                    return self.networks(&[network]);
+                }
+                self.networks.push(network);
+                Ok(())
             }
             Some(Modifier::Exists) => {
                 let Resolved::Bool(wanted) = resolved else {
@@ -521,6 +536,12 @@ impl Item<'_, '_> {
         Ok(())
     }
 
+    fn networks(&mut self, networks: &[Network]) -> Result<(), String> {
+        let networks: Networks = networks.iter().copied().collect();
+        let key = format!("cidr:{networks:?}");
+        self.add(Matcher::Cidr(networks), key)
+    }
+
     fn reference(&mut self, other: &str) -> Result<(), String> {
         if self.field.is_empty() || other.is_empty() {
             return Err("\"fieldref\" compares two fields; name both".to_owned());
@@ -555,6 +576,10 @@ impl Item<'_, '_> {
             let pattern = Pattern { form, cased: self.chain.cased };
             let key = key_of(&pattern);
             self.add(Matcher::Text(pattern), key)?;
+        }
+        let networks = std::mem::take(&mut self.networks);
+        if !networks.is_empty() {
+            self.networks(&networks)?;
         }
         let node = if self.chain.all {
             self.builder.all(self.alternatives)

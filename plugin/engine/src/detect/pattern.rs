@@ -1,10 +1,8 @@
-//! What a value is compared with: strings with wildcards, regular expressions, networks, numbers.
+//! What a value is compared with: strings with wildcards, regular expressions, numbers.
 //!
 //! Strings compare without regard to the case of ASCII letters unless a rule says `cased`. Letters
 //! outside ASCII compare as they are: Kubernetes names have none, and the tables for them would be
 //! larger than the rest of the engine.
-
-use std::net::IpAddr;
 
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
 /// proportion to both value and expression; whoever can create an object can make values of a megabyte.
@@ -267,46 +265,6 @@ impl Expression {
         let found = self.0.is_match(&String::from_utf8_lossy(searched));
         *cut |= !found && searched.len() < text.len();
         found
-    }
-}
-
-/// An address range in CIDR notation. IPv4 is kept as IPv6 keeps it, so that `::ffff:10.0.0.1` is in
-/// `10.0.0.0/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network {
-    first: u128,
-    mask: u128,
-}
-
-impl Network {
-    /// Reads `10.0.0.0/8`, `2001:db8::/32` or one address.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        if bits > width {
-            return None;
-        }
-        let mask = u128::MAX.checked_shl(width - bits).unwrap_or(0);
-        Some(Self { first: number_of(address) & mask, mask })
-    }
-
-    pub(crate) fn contains(&self, text: &[u8]) -> bool {
-        std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|address| number_of(address) & self.mask == self.first)
-    }
-}
-
-fn number_of(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
     }
 }
 
