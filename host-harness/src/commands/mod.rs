@@ -1,0 +1,23 @@
+//! The commands, a file for each. What they print for a person goes to stderr, records and results to stdout.
+
+pub mod follow;
+pub mod generate;
+pub mod run;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::statistics::Statistics;
+
+/// Writes the summary that `--stats FILE` asks for.
+///
+/// # Errors
+/// Where the file cannot be written.
+fn write_statistics(path: Option<&Path>, statistics: &Statistics) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let mut json = serde_json::to_vec_pretty(statistics)?;
+    json.push(b'\n');
+    fs::write(path, json).with_context(|| format!("cannot write the statistics to {}", path.display()))
+}
