@@ -5,7 +5,7 @@ use super::Policy;
 use super::known;
 use super::matching::{self, url_prefix};
 use super::model::{Entry, GroupResources, Level, Rule, Stage};
-use super::request::{Request, Requester, Target};
+use super::request::{Request, Requester, Target, is_for_resource};
 use super::suggest::nearest;
 use crate::problem::Problems;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ impl Linter<'_> {
         self.values(&rule.verbs, &verbs, "a verb");
         self.verbs(rule, &verbs);
         self.values(&rule.namespaces, &format!("{path}.namespaces"), "a namespace");
-        self.duplicates(&rule.non_resource_urls, &format!("{path}.nonResourceURLs"));
+        self.urls(&rule.non_resource_urls, &format!("{path}.nonResourceURLs"));
         for (index, entry) in rule.resources.iter().enumerate() {
             let path = format!("{path}.resources[{index}]");
             self.resources(entry, &path);
@@ -153,6 +153,18 @@ impl Linter<'_> {
                 "no request has"
             };
             self.warn(*line, &path, format!("{which} the verb {verb:?}{}", did_you_mean(meant)));
+        }
+    }
+
+    fn urls(&mut self, urls: &[Entry], path: &str) {
+        self.duplicates(urls, path);
+        for (index, Entry { text, line }) in urls.iter().enumerate() {
+            // Whatever continues a resource's path is a resource's path as well.
+            if is_for_resource(url_prefix(text).unwrap_or(text).as_bytes()) {
+                let message =
+                    format!("never matches: {text:?} is the path of a resource; write a rule with resources");
+                self.warn(*line, &format!("{path}[{index}]"), message);
+            }
         }
     }
 
@@ -532,6 +544,14 @@ mod tests {
                 "userGroups: ['system:serviceaccount:a:b', 'system:serviceaccounts:a']",
                 &["userGroups[0]: \"system:serviceaccount:a:b\" is a user; it belongs in users"],
             ),
+            ("nonResourceURLs: [/api, '/api/*', /api/v1, '/apis/apps/*', '/metrics*']", &[]),
+            (
+                "nonResourceURLs: ['/api/v1/pods*', /apis/apps/v1/deployments]",
+                &[
+                    "nonResourceURLs[0]: never matches: \"/api/v1/pods*\" is the path of a resource; write a rule with resources",
+                    "nonResourceURLs[1]: never matches: \"/apis/apps/v1/deployments\" is the path of a resource; write a rule with resources",
+                ],
+            ),
             ("nonResourceURLs: [/a, /a]", &["nonResourceURLs[1]: \"/a\" is in the list already"]),
         ] {
             check(rule, expected);
@@ -675,6 +695,12 @@ mod tests {
                 Some("rules[2]"),
             ),
             (&["resources: [{resources: ['*/log']}]", "resources: [{resources: [pods/*]}]"], None),
+            (
+                &["resources: [{resources: ['*/*']}]", "resources: [{resources: ['*/log', '*', pods/*]}]"],
+                None,
+            ),
+            (&["resources: [{resources: ['*/*']}]", "resources: [{resources: ['*/log']}]"], None),
+            (&["resources: [{resources: ['*/*']}]", "resources: [{resources: [pods/*]}]"], None),
             (
                 &["resources: [{group: example.com, resources: ['*']}]", "resources: [{group: example.com}]"],
                 Some("rules[2]"),

@@ -8,7 +8,7 @@
 //!                              └─▶ matching (rule by rule) ─▶ explain
 //! ```
 //!
-//! [`matching`] says in the plainest way what a rule matches; [`compiled`] answers the same from tables, at a
+//! `matching` says in the plainest way what a rule matches; `compiled` answers the same from tables, at a
 //! cost that hardly depends on the number of rules. A property test holds the two against each other.
 //! The semantics are those of k8s.io/apiserver: `pkg/audit/policy`, `pkg/apis/audit/validation` and, for what
 //! a request is taken to be, `pkg/endpoints/request`.

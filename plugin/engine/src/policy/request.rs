@@ -103,6 +103,11 @@ pub(super) fn is_named_by_body(event: &Event<'_>, reference: &ObjectRef<'_>) -> 
     reference.subresource.is_empty() && verb(event).is(b"create")
 }
 
+/// Whether a request for that path is one for a resource.
+pub(super) fn is_for_resource(path: &[u8]) -> bool {
+    ResourcePath::parse(path).is_some()
+}
+
 fn before_query(uri: &[u8]) -> &[u8] {
     uri.split(|&byte| byte == b'?').next().unwrap_or_default()
 }
