@@ -4,14 +4,15 @@
 //! things make a thousand trees cost about what ten do:
 //!
 //! - A test that several trees contain is one *predicate*, evaluated at most once for an event.
-//! - Trees are looked up by what they cannot do without: the verb, resource and subresource they name, or
-//!   another string that must be there exactly. Trees that an event cannot satisfy are never looked at.
+//! - Trees are looked up by what they cannot do without: the verb, resource and subresource they name,
+//!   another string that must be there exactly, or three bytes of one that must be contained. Trees that
+//!   an event cannot satisfy are never looked at.
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
 use super::fields::{AuditField, Reference, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
-use super::pattern::Form;
+use super::pattern::{Form, Step};
 use crate::hash::Fnv;
 use crate::record::Member;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,12 @@ const MAX_COMBINATIONS: usize = 128;
 
 /// How many values of one field one tree may be listed under.
 const MAX_REQUIRED: usize = 4096;
+
+/// How long a part of a string is under which trees are listed that want a string contained in a field.
+pub(crate) const GRAM: usize = 3;
+
+/// How many trees may as well be looked at as the grams of a value.
+const LOOK_AT_GRAMS: u32 = 16;
 
 /// How many steps a path may have. A rule's author could otherwise make each walk keep thousands of steps.
 const MAX_STEPS: usize = 64;
@@ -87,20 +94,63 @@ pub(crate) enum Operation {
 pub(crate) struct Access {
     /// The fields. More than one only where each has at most one value.
     pub(crate) fields: Vec<u32>,
-    /// Hash of the values, sorted, and where the trees stand in `trees`.
+    /// Whether the one field is to contain certain strings of [`GRAM`] bytes, instead of being one.
+    pub(crate) grams: bool,
+    /// Key of the values, sorted, and where the trees stand in `trees`.
     table: Vec<(u64, u32, u32)>,
     trees: Vec<u32>,
+    /// A bit for each key in the table: most of what is not there is found out here.
+    sieve: Box<[u64; SIEVE_WORDS]>,
+    /// The number of the first entry of the table among those of all accesses.
+    first_entry: u32,
 }
 
+/// Trees by the keys under which they are to be found.
+type ByKey = BTreeMap<u64, Vec<u32>>;
+
+/// Half a kilobyte: with a hundred keys it lets one in forty through.
+const SIEVE_WORDS: usize = 64;
+
 impl Access {
-    /// The trees that may hold where the values hash to that.
-    pub(crate) fn get(&self, hash: u64) -> &[u32] {
-        self.table
-            .binary_search_by_key(&hash, |&(key, ..)| key)
-            .ok()
-            .and_then(|at| self.table.get(at))
-            .and_then(|&(_, start, end)| self.trees.get(start as usize..end as usize))
-            .unwrap_or_default()
+    fn new((fields, grams): (&[u32], bool), by_key: ByKey, first_entry: u32) -> Self {
+        let mut access = Self {
+            fields: fields.to_vec(),
+            grams,
+            table: Vec::with_capacity(by_key.len()),
+            trees: Vec::new(),
+            sieve: Box::new([0; SIEVE_WORDS]),
+            first_entry,
+        };
+        for (key, trees) in by_key {
+            let (word, bit) = Self::place(key);
+            if let Some(word) = access.sieve.get_mut(word) {
+                *word |= bit;
+            }
+            let start = to_u32(access.trees.len());
+            access.trees.extend(trees);
+            access.table.push((key, start, to_u32(access.trees.len())));
+        }
+        access
+    }
+
+    /// Where a key stands in the sieve.
+    #[inline(always)]
+    fn place(key: u64) -> (usize, u64) {
+        // Multiplying spreads the few bits of a gram over the upper ones, of which twelve are taken.
+        let spread = ((key >> 32) as u32 ^ key as u32).wrapping_mul(0x9e37_79b1) >> 20;
+        (spread as usize / 64, 1 << (spread % 64))
+    }
+
+    /// The trees that may hold where the values have that key, and the number of the entry that says so.
+    #[inline]
+    pub(crate) fn get(&self, key: u64) -> Option<(u32, &[u32])> {
+        let (word, bit) = Self::place(key);
+        if self.sieve.get(word)? & bit == 0 {
+            return None;
+        }
+        let at = self.table.binary_search_by_key(&key, |&(key, ..)| key).ok()?;
+        let &(_, start, end) = self.table.get(at)?;
+        Some((self.first_entry + to_u32(at), self.trees.get(start as usize..end as usize)?))
     }
 }
 
@@ -109,6 +159,17 @@ pub(crate) fn add_to_key(key: &mut Fnv, value: &[u8]) {
     key.lowercase(value);
     // No byte of UTF-8, so that no two lists of values run together.
     key.byte(0xff);
+}
+
+/// The keys under which trees are found that want some of `text` contained.
+#[inline]
+pub(crate) fn gram_keys(text: &[u8]) -> impl Iterator<Item = u64> {
+    let mut gram = 0u32;
+    let keys = text.iter().map(move |byte| {
+        gram = (gram << 8 | u32::from(byte.to_ascii_lowercase())) & 0xff_ffff;
+        u64::from(gram)
+    });
+    keys.skip(GRAM - 1)
 }
 
 /// Trees of tests, compiled.
@@ -125,6 +186,8 @@ pub(crate) struct Program {
     /// Where each tree stands in `operations`.
     pub(crate) trees: Vec<(u32, u32)>,
     pub(crate) accesses: Vec<Access>,
+    /// How many entries all their tables have.
+    pub(crate) entries: u32,
     /// Trees that any event might satisfy.
     pub(crate) always: Vec<u32>,
 }
@@ -463,8 +526,24 @@ fn cost(matcher: &Matcher) -> u32 {
     }
 }
 
-/// The strings of which a field must have one, for each field of which a tree demands that.
-type Required = BTreeMap<u32, BTreeSet<Vec<u8>>>;
+/// The strings of which a field must have one, for each field of which a tree demands that; apart, those of
+/// which it must contain one.
+type Required = BTreeMap<(u32, Need), BTreeSet<Vec<u8>>>;
+
+/// How a field has to have a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Whole,
+    Contained,
+}
+
+/// A list under which a tree could be found: fields, whether they are to contain the strings, and for each
+/// string the hashes of which one has to be chosen.
+struct Place {
+    fields: Vec<u32>,
+    grams: bool,
+    keys: Vec<Vec<u64>>,
+}
 
 /// Finds for each tree the list under which an event will find it.
 struct Indexer<'p> {
@@ -492,33 +571,55 @@ impl<'p> Indexer<'p> {
     }
 
     fn run(self) {
-        let options: Vec<Vec<(Vec<u32>, Vec<u64>)>> =
-            (0..to_u32(self.program.trees.len())).map(|tree| self.options(&self.required(tree))).collect();
+        let places: Vec<Vec<Place>> =
+            (0..to_u32(self.program.trees.len())).map(|tree| self.places(&self.required(tree))).collect();
         // How crowded each list would be if all trees were in it that could be.
-        let mut crowds: BTreeMap<(&[u32], u64), u32> = BTreeMap::new();
-        for (fields, keys) in options.iter().flatten() {
-            for &key in keys {
-                *crowds.entry((fields, key)).or_default() += 1;
+        let mut crowds: BTreeMap<(&[u32], bool, u64), u32> = BTreeMap::new();
+        for place in places.iter().flatten() {
+            for &key in place.keys.iter().flatten() {
+                *crowds.entry((&place.fields, place.grams, key)).or_default() += 1;
             }
         }
-        let mut lists: BTreeMap<&[u32], BTreeMap<u64, Vec<u32>>> = BTreeMap::new();
+        let crowd = |place: &Place, key: u64| {
+            crowds.get(&(place.fields.as_slice(), place.grams, key)).copied().unwrap_or(0)
+        };
+        let mut lists: BTreeMap<(&[u32], bool), ByKey> = BTreeMap::new();
         let mut always = Vec::new();
-        for (tree, options) in (0u32..).zip(&options) {
-            let best = options.iter().min_by_key(|(fields, keys)| {
-                keys.iter().filter_map(|&key| crowds.get(&(fields.as_slice(), key))).max()
-            });
+        for (tree, places) in (0u32..).zip(&places) {
+            // Of each string the least crowded part, and of all lists the one least crowded at its worst.
+            let best = places
+                .iter()
+                .map(|place| {
+                    let keys: Vec<u64> = place
+                        .keys
+                        .iter()
+                        .filter_map(|keys| keys.iter().copied().min_by_key(|&key| crowd(place, key)))
+                        .collect();
+                    let worst = keys.iter().map(|&key| crowd(place, key)).max().unwrap_or(0);
+                    // To look for parts of a value takes a look at each of its bytes.
+                    let cost = if place.grams { LOOK_AT_GRAMS + worst } else { worst };
+                    (cost, place, keys)
+                })
+                .min_by_key(|&(cost, ..)| cost);
             match best {
                 None => always.push(tree),
-                Some((fields, keys)) => {
-                    let by_key = lists.entry(fields).or_default();
-                    for &key in keys {
+                Some((_, place, keys)) => {
+                    let by_key = lists.entry((&place.fields, place.grams)).or_default();
+                    for key in keys {
                         by_key.entry(key).or_default().push(tree);
                     }
                 }
             }
         }
-        let accesses = lists.into_iter().map(|(fields, by_key)| access(fields, by_key)).collect();
+        let mut accesses = Vec::with_capacity(lists.len());
+        let mut entries = 0;
+        for (fields, by_key) in lists {
+            let first_entry = entries;
+            entries += to_u32(by_key.len());
+            accesses.push(Access::new(fields, by_key, first_entry));
+        }
         self.program.accesses = accesses;
+        self.program.entries = entries;
         self.program.always = always;
     }
 
@@ -566,66 +667,79 @@ impl<'p> Indexer<'p> {
             && predicate.stage == Stage::Immediate
             && let Test::Value { field, matcher: Matcher::Text(pattern) } = &predicate.test
         {
-            let strings: &[Box<[u8]>] = match &pattern.form {
-                Form::Exact(only) => std::slice::from_ref(only),
-                Form::OneOf(strings) => strings,
-                _ => &[],
-            };
-            if !strings.is_empty() {
-                let lower = strings.iter().map(|string| string.to_ascii_lowercase()).collect();
-                required.insert(*field, lower);
+            let mut contained: Vec<&[u8]> = Vec::new();
+            let run;
+            match &pattern.form {
+                Form::Exact(only) => contained.push(only),
+                Form::OneOf(strings) => contained.extend(strings.iter().map(|string| &**string)),
+                Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => contained.push(part),
+                Form::Steps(steps) => {
+                    run = longest_run(steps);
+                    contained.push(&run);
+                }
+                Form::Anything => {}
+            }
+            let lower: BTreeSet<Vec<u8>> =
+                contained.iter().map(|string| string.to_ascii_lowercase()).collect();
+            if lower.iter().all(|string| string.len() >= GRAM) && !lower.is_empty() {
+                required.insert((*field, Need::Contained), lower.clone());
+            }
+            if let Form::Exact(_) | Form::OneOf(_) = pattern.form {
+                required.insert((*field, Need::Whole), lower);
             }
         }
         required
     }
 
-    /// The lists under which a tree could be found: fields, and the hashes of their values.
-    fn options(&self, required: &Required) -> Vec<(Vec<u32>, Vec<u64>)> {
+    /// The lists under which a tree could be found.
+    fn places(&self, required: &Required) -> Vec<Place> {
         let mut together: Vec<(u32, &BTreeSet<Vec<u8>>)> = self
             .request
             .iter()
-            .filter_map(|field| required.get_key_value(field))
-            .map(|(f, v)| (*f, v))
+            .filter_map(|&field| Some((field, required.get(&(field, Need::Whole))?)))
             .collect();
         together.sort_by_key(|(_, values)| values.len());
         while together.iter().map(|(_, values)| values.len()).product::<usize>() > MAX_COMBINATIONS {
             together.pop();
         }
         together.sort_by_key(|&(field, _)| field);
-        let mut options = Vec::new();
+        let mut places = Vec::new();
         if !together.is_empty() {
             let mut keys = vec![Fnv::new()];
             for (_, values) in &together {
-                keys = keys
-                    .iter()
-                    .flat_map(|key| {
-                        values.iter().map(|value| {
-                            let mut key = *key;
-                            add_to_key(&mut key, value);
-                            key
-                        })
-                    })
-                    .collect();
+                keys = keys.iter().flat_map(|key| values.iter().map(|value| extended(*key, value))).collect();
             }
             let fields = together.iter().map(|&(field, _)| field).collect();
-            options.push((fields, keys.into_iter().map(Fnv::finish).collect()));
+            places.push(Place {
+                fields,
+                grams: false,
+                keys: keys.into_iter().map(|key| vec![key.finish()]).collect(),
+            });
         }
-        for (&field, values) in required {
-            if self.request.contains(&field) {
-                continue;
-            }
-            let keys = values
-                .iter()
-                .map(|value| {
-                    let mut key = Fnv::new();
-                    add_to_key(&mut key, value);
-                    key.finish()
-                })
-                .collect();
-            options.push((vec![field], keys));
+        for (&(field, need), values) in required {
+            let keys: Vec<Vec<u64>> = match need {
+                Need::Whole if self.request.contains(&field) => continue,
+                Need::Whole => {
+                    values.iter().map(|value| vec![extended(Fnv::new(), value).finish()]).collect()
+                }
+                Need::Contained => values.iter().map(|value| gram_keys(value).collect()).collect(),
+            };
+            places.push(Place { fields: vec![field], grams: need == Need::Contained, keys });
         }
-        options
+        places
     }
+}
+
+fn extended(mut key: Fnv, value: &[u8]) -> Fnv {
+    add_to_key(&mut key, value);
+    key
+}
+
+/// The longest string that a text has to contain to follow the steps.
+fn longest_run(steps: &[Step]) -> Vec<u8> {
+    let runs = steps.split(|step| !matches!(step, Step::Byte(_)));
+    let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
+    longest.iter().filter_map(|step| if let Step::Byte(byte) = step { Some(*byte) } else { None }).collect()
 }
 
 /// Both demands: of a field in both, the one with fewer values is kept.
@@ -653,14 +767,4 @@ fn either(left: Required, mut right: Required) -> Required {
         }
     }
     both
-}
-
-fn access(fields: &[u32], by_key: BTreeMap<u64, Vec<u32>>) -> Access {
-    let mut access = Access { fields: fields.to_vec(), table: Vec::new(), trees: Vec::new() };
-    for (key, trees) in by_key {
-        let start = to_u32(access.trees.len());
-        access.trees.extend(trees);
-        access.table.push((key, start, to_u32(access.trees.len())));
-    }
-    access
 }

@@ -6,7 +6,7 @@
 //! is stored but one bit for each predicate, however large the event is. (Fields that are compared with
 //! fields are the exception, and have their limits here.)
 
-use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, add_to_key};
+use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, add_to_key, gram_keys};
 use super::fields::{AuditFields, AuditValue, Found, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::pattern::{self, Form};
@@ -49,6 +49,8 @@ pub struct Scratch {
     keeping: Vec<u32>,
     /// For each node of the tree of paths: the epoch in which something sought came to lie at or under it.
     leading: Vec<u32>,
+    /// For each entry of the index: the epoch in which its trees were taken.
+    listed: Vec<u32>,
     /// For each field: the predicates that its values are compared with.
     pending: Vec<Vec<u32>>,
     pending_fields: Vec<u32>,
@@ -90,6 +92,7 @@ impl Scratch {
         let fits = self.memo.len() == predicates
             && self.sought.len() == fields
             && self.leading.len() == nodes
+            && self.listed.len() == program.entries as usize
             && self.epoch < u32::MAX / 2;
         if !fits {
             self.epoch = 0;
@@ -99,6 +102,7 @@ impl Scratch {
                 (&mut self.sought, fields),
                 (&mut self.keeping, fields),
                 (&mut self.leading, nodes),
+                (&mut self.listed, program.entries as usize),
             ] {
                 marks.clear();
                 marks.resize(length, 0);
@@ -202,13 +206,27 @@ impl Run<'_, '_> {
     fn find_candidates(&mut self) {
         let program = self.program;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        let mut listed = std::mem::take(&mut self.scratch.listed);
+        let epoch = self.scratch.epoch;
         candidates.extend_from_slice(&program.always);
         for access in &program.accesses {
+            // However often a value says the same, its list is taken once.
+            let mut take = |key| {
+                if let Some((entry, trees)) = access.get(key)
+                    && Scratch::mark(&mut listed, entry, epoch)
+                {
+                    candidates.extend_from_slice(trees);
+                }
+            };
             if let [field] = access.fields.as_slice() {
                 self.values(*field, &mut |value| {
-                    let mut key = Fnv::new();
-                    add_to_key(&mut key, value.text);
-                    candidates.extend_from_slice(access.get(key.finish()));
+                    if access.grams {
+                        gram_keys(value.text).for_each(&mut take);
+                    } else {
+                        let mut key = Fnv::new();
+                        add_to_key(&mut key, value.text);
+                        take(key.finish());
+                    }
                     false
                 });
                 continue;
@@ -221,12 +239,13 @@ impl Run<'_, '_> {
                 })
             });
             if all_there {
-                candidates.extend_from_slice(access.get(key.finish()));
+                take(key.finish());
             }
         }
         candidates.sort_unstable();
         candidates.dedup();
         self.scratch.candidates = candidates;
+        self.scratch.listed = listed;
     }
 
     /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether

@@ -308,7 +308,7 @@ const FIELDS: &[&str] = &[
 
 const WORDS: &[&str] = &[
     "", "a", "b", "A", "ab", "aB", "a*", "*b", "*", "a?", "?", r"\*", r"a\", "é", "get", "list", "pods", "1",
-    "12",
+    "12", "etli", "*etli*", "GetList", "li?t", "xpods*",
 ];
 
 /// A value of a rule as YAML, which JSON is.
@@ -393,7 +393,7 @@ fn body() -> impl Strategy<Value = Json> {
 fn event() -> impl Strategy<Value = Json> {
     let text = || prop::option::of(text());
     let reference = (text(), text(), text());
-    let user = (text(), prop::collection::vec(super::oracle::text(), 0..3));
+    let user = (text(), prop::collection::vec(self::text(), 0..3));
     (
         (text(), text(), reference, user),
         prop::option::of(select(&[200, 12, 1][..])),

@@ -17,7 +17,7 @@ const MAX_EXPRESSION: usize = 4096;
 const MAX_COMPILED: usize = 256 << 10;
 
 /// How deep the groups of an expression may nest. Its compiler recurses, on a stack of 8 KiB.
-const MAX_GROUPS: u32 = 16;
+const MAX_GROUPS: u32 = 8;
 
 /// A part of a string pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -604,6 +604,48 @@ fn what_lies_too_deep_or_is_too_long_is_reported() {
 }
 
 #[test]
+fn many_rules_are_told_apart_by_what_they_ask_for() {
+    let mut problems = Problems::default();
+    let mut builder = RuleSet::builder(BTreeSet::new());
+    let shapes = [
+        "{verb: create, objectRef.resource: pods, objectRef.name: xN}",
+        "{verb: create, objectRef.resource: pods, userAgent|contains: agent-N-}",
+        "{userAgent|startswith: [tool-N-, 'other-N-*x']}",
+        "{requestURI: '*/N/*/exec', verb: [get, create]}",
+        "{user.username: [uN, vN], requestObject.a: 1}",
+        "{verb: delete, requestObject.spec.N: true}",
+    ];
+    for number in 0..100 {
+        for shape in shapes {
+            let detection = format!("s: {}\ncondition: s", shape.replace('N', &number.to_string()));
+            let id = format!("r{}", builder.rules.len());
+            let text = rule_of(&detection).replace("00000000-0000-4000-8000-000000000001", &id);
+            builder.add(&Arc::from("rule.yml"), &text, &mut problems);
+        }
+    }
+    assert!(problems.as_slice().is_empty(), "{problems:?}");
+    let rules = builder.finish();
+    let mut scratch = Scratch::default();
+    let pods = r#""objectRef":{"resource":"pods","name":"x7"}"#;
+    for (members, expected) in [
+        (format!(r#""verb":"create",{pods}"#), vec![7 * 6]),
+        (format!(r#""verb":"get",{pods}"#), vec![]),
+        (format!(r#""verb":"create","userAgent":"an Agent-42-x",{pods}"#), vec![7 * 6, 42 * 6 + 1]),
+        (r#""userAgent":"tool-3-tool-3-tool-4-""#.to_owned(), vec![3 * 6 + 2]),
+        (r#""userAgent":"other-5-.x""#.to_owned(), vec![5 * 6 + 2]),
+        (r#""verb":"get","requestURI":"/pods/9/x/exec""#.to_owned(), vec![9 * 6 + 3]),
+        (r#""user":{"username":"V11"},"requestObject":{"a":1}"#.to_owned(), vec![11 * 6 + 4]),
+        (
+            r#""verb":"delete","requestObject":{"spec":{"1":true,"99":true}}"#.to_owned(),
+            vec![6 + 5, 99 * 6 + 5],
+        ),
+    ] {
+        let found = hits(&rules, &mut scratch, &event_of(&members), &());
+        assert_eq!(found, expected.into_iter().map(RuleId).collect::<Vec<_>>(), "{members}");
+    }
+}
+
+#[test]
 fn mistakes_are_pointed_at() {
     let base = "title: A rule\nid: x\nlevel: low\nlogsource: {product: kubernetes, service: audit}\n";
     let of = |selection: &str| format!("{base}detection:\n  s: {selection}\n  condition: s\n");
