@@ -103,7 +103,7 @@ pub struct Loaded {
 /// Reads [`FILE_NAME`] and [`POLICY_FILE_NAME`] and whatever they refer to. Defaults stand for what is absent.
 #[must_use]
 pub fn load(files: &dyn Files) -> Loaded {
-    let mut reader = Reader { files, problems: Problems::default(), lint: false };
+    let mut reader = Reader { files, problems: Problems::default(), lint: None };
     let config = reader.read();
     let config = if reader.problems.has_errors() { None } else { config };
     Loaded { config, problems: reader.problems.into_iter().collect() }
@@ -112,16 +112,20 @@ pub fn load(files: &dyn Files) -> Loaded {
 /// Reads a configuration as [`load`] does and warns of what is legal, but surely not meant.
 #[must_use]
 pub fn check(files: &dyn Files) -> Vec<Problem> {
-    let mut reader = Reader { files, problems: Problems::default(), lint: true };
+    let mut reader = Reader { files, problems: Problems::default(), lint: Some(Policy::lint) };
     reader.read();
     reader.problems.into_iter().collect()
 }
 
+/// What warns of a policy's oddities: see [`Policy::lint`].
+type Lint = fn(&Policy, &Arc<str>, &str, &mut Problems);
+
 struct Reader<'f> {
     files: &'f dyn Files,
     problems: Problems,
-    /// Whether to warn of what is legal.
-    lint: bool,
+    /// What warns of legal policies, if anything is to. By address, so that a module that never asks for it
+    /// does not have it inside.
+    lint: Option<Lint>,
 }
 
 /// The configuration file's keys, each with its node if it is there.
@@ -248,8 +252,8 @@ impl Reader<'_> {
         }
         if let Some(field) = &keys.policy {
             let policy = Policy::from_node(field.node, &field.file, &field.path, &mut self.problems)?;
-            if self.lint {
-                policy.lint(&field.file, &field.path, &mut self.problems);
+            if let Some(lint) = self.lint {
+                lint(&policy, &field.file, &field.path, &mut self.problems);
             }
             return Some(policy);
         }
@@ -263,8 +267,8 @@ impl Reader<'_> {
 
     fn policy_text(&mut self, text: &str, file: &Arc<str>) -> Option<Policy> {
         let policy = Policy::from_yaml(text, file, &mut self.problems)?;
-        if self.lint {
-            policy.lint(file, "", &mut self.problems);
+        if let Some(lint) = self.lint {
+            lint(&policy, file, "", &mut self.problems);
         }
         Some(policy)
     }
@@ -375,7 +379,7 @@ impl Reader<'_> {
             if names.iter().any(|earlier| earlier == text) {
                 self.error(&name, format!("there is a route {text:?} already; give each its own name"));
             }
-            if self.lint && catch_all.is_some() {
+            if self.lint.is_some() && catch_all.is_some() {
                 self.warning(
                     &item,
                     format!("never taken: the route {:?} before it takes everything", names.last()),
@@ -391,7 +395,7 @@ impl Reader<'_> {
             names.push(text.to_owned());
         }
         match field {
-            Some(field) if catch_all.is_none() && !names.is_empty() && self.lint => {
+            Some(field) if catch_all.is_none() && !names.is_empty() && self.lint.is_some() => {
                 self.warning(
                     field,
                     "what no route takes has no `audit.route`; add a last one without `when`",

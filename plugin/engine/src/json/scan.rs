@@ -166,7 +166,7 @@ struct Nesting {
 impl Nesting {
     #[inline(always)]
     fn open(&mut self, object: bool) {
-        if self.depth != 0 && self.depth % 64 == 0 {
+        if self.depth != 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.top);
         }
         self.top = self.top << 1 | u64::from(object);
@@ -177,7 +177,7 @@ impl Nesting {
     fn close(&mut self) {
         self.depth -= 1;
         self.top >>= 1;
-        if self.depth != 0 && self.depth % 64 == 0 {
+        if self.depth != 0 && self.depth.is_multiple_of(64) {
             self.top = self.below.pop().unwrap_or_default();
         }
     }
