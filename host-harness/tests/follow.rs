@@ -3,6 +3,7 @@
 //! What rotation and restarts may do is tried with a clock of its own in `src/follow/tests.rs`; here it is real
 //! signals, pipes and races. Nothing is asserted about how long anything takes: waits end with what is waited
 //! for, or fail when it never comes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
