@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::detect::{self, RuleId};
 use crate::emit::{self, Edits};
 use crate::json;
-use crate::policy::{Decision, Level, trim};
+use crate::policy::{Level, trim};
 use crate::record::{Bodies, Event, TopLevel, Touched, Unreadable};
 use std::ops::Range;
 
@@ -99,7 +99,7 @@ impl Engine {
         if decision.stage_omitted || decision.level == Level::None && keep_severity.is_none() {
             return Ok(Outcome::Dropped);
         }
-        event.read_rest(key, wanted_bodies(&decision, &event, true))?;
+        event.read_rest(key, kept_bodies(decision.level_of(&event)))?;
         if event.response_code().is_some_and(|code| self.config.omit_response_codes.contains(&code)) {
             return Ok(Outcome::Dropped);
         }
@@ -175,10 +175,9 @@ impl Engine {
     }
 }
 
-/// Which bodies have to be read: those that rules ask for, and those that go on.
-fn wanted_bodies(decision: &Decision, event: &Event<'_>, rules_need_them: bool) -> Bodies {
-    match decision.level_of(event) {
-        _ if rules_need_them => Bodies::Both,
+/// Which bodies go on at a level.
+fn kept_bodies(level: Level) -> Bodies {
+    match level {
         Level::RequestResponse => Bodies::Both,
         Level::Request => Bodies::Request,
         Level::Metadata | Level::None => Bodies::Neither,

@@ -23,6 +23,7 @@ pub mod record;
 mod hash;
 pub mod json;
 pub mod problem;
+mod sort;
 pub mod yaml;
 
 pub use config::Config;

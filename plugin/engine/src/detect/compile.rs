@@ -12,10 +12,11 @@
 
 use super::fields::{AuditField, Reference, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
-use super::pattern::{Form, Step};
-use crate::hash::Fnv;
+use super::pattern::{Form, Step, Uncompiled};
+use super::rule::Report;
+use crate::hash::{Fnv, Numbering};
 use crate::record::Member;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sort::sort;
 
 /// How many operations one tree may become. A condition may name a selection of thousands of tests
 /// hundreds of times.
@@ -105,32 +106,35 @@ pub(crate) struct Access {
     first_entry: u32,
 }
 
-/// Trees by the keys under which they are to be found.
-type ByKey = BTreeMap<u64, Vec<u32>>;
-
 /// Half a kilobyte: with a hundred keys it lets one in forty through.
 const SIEVE_WORDS: usize = 64;
 
 impl Access {
-    fn new((fields, grams): (&[u32], bool), by_key: ByKey, first_entry: u32) -> Self {
-        let mut access = Self {
-            fields: fields.to_vec(),
-            grams,
-            table: Vec::with_capacity(by_key.len()),
+    fn new(list: List, first_entry: u32) -> Self {
+        Self {
+            fields: list.fields,
+            grams: list.grams,
+            table: Vec::new(),
             trees: Vec::new(),
             sieve: Box::new([0; SIEVE_WORDS]),
             first_entry,
-        };
-        for (key, trees) in by_key {
+        }
+    }
+
+    /// Adds a tree; keys have to come in ascending order.
+    fn add(&mut self, key: u64, tree: u32) {
+        if self.table.last().is_none_or(|&(last, ..)| last != key) {
             let (word, bit) = Self::place(key);
-            if let Some(word) = access.sieve.get_mut(word) {
+            if let Some(word) = self.sieve.get_mut(word) {
                 *word |= bit;
             }
-            let start = to_u32(access.trees.len());
-            access.trees.extend(trees);
-            access.table.push((key, start, to_u32(access.trees.len())));
+            let start = to_u32(self.trees.len());
+            self.table.push((key, start, start));
         }
-        access
+        self.trees.push(tree);
+        if let Some((.., end)) = self.table.last_mut() {
+            *end = to_u32(self.trees.len());
+        }
     }
 
     /// Where a key stands in the sieve.
@@ -215,7 +219,7 @@ impl Program {
 }
 
 /// A tree or a part of one, within its builder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId(u32);
 
 #[derive(Debug)]
@@ -240,9 +244,13 @@ pub(crate) enum Scope {
 pub(crate) struct Builder {
     scope: Scope,
     program: Program,
-    field_names: BTreeMap<String, u32>,
-    predicate_keys: BTreeMap<(u32, String), u32>,
+    /// The names of the program's fields.
+    field_names: Numbering,
+    /// What tells the program's predicates apart.
+    predicate_keys: Numbering,
     nodes: Vec<(Node, u32)>,
+    /// Regular expressions that have been read and not been compiled.
+    pub(crate) uncompiled: Vec<Uncompiled>,
 }
 
 impl Builder {
@@ -252,30 +260,41 @@ impl Builder {
         Self {
             scope,
             program,
-            field_names: BTreeMap::new(),
-            predicate_keys: BTreeMap::new(),
+            field_names: Numbering::default(),
+            predicate_keys: Numbering::default(),
             nodes: Vec::new(),
+            uncompiled: Vec::new(),
+        }
+    }
+
+    /// Says in which field the expressions stand that have been read since this was last called.
+    pub(crate) fn name_expressions(&mut self, field: &str) {
+        for expression in
+            self.uncompiled.iter_mut().rev().take_while(|expression| expression.field.is_empty())
+        {
+            expression.field = field.to_owned();
+        }
+    }
+
+    /// Compiles the expressions that have been read; reports those that cannot be.
+    pub(crate) fn compile_expressions(&mut self, report: &mut Report<'_>) {
+        for expression in self.uncompiled.drain(..) {
+            if let Err(message) = expression.compile() {
+                report.error(expression.line, expression.field, message);
+            }
         }
     }
 
     /// A test that some value of the field matches; `key` tells matchers apart. The field `""` is any
     /// string or number of the event.
-    pub(crate) fn test(&mut self, field: &str, matcher: Matcher, key: String) -> Result<NodeId, String> {
+    pub(crate) fn test(&mut self, field: &str, matcher: Matcher, key: &[u8]) -> Result<NodeId, String> {
         let field = self.intern_field(field)?;
-        let known = self.predicate_keys.get(&(field, key.clone())).copied();
-        let predicate = match known {
-            Some(known) => known,
-            None => {
-                let stage = self.stage(field);
-                let cost = cost(&matcher);
-                self.add_predicate(
-                    Predicate { test: Test::Value { field, matcher }, stage, cost },
-                    field,
-                    key,
-                )
-            }
+        let predicate = Predicate {
+            stage: self.stage(field),
+            cost: cost(&matcher),
+            test: Test::Value { field, matcher },
         };
-        Ok(self.node(Node::Test(predicate)))
+        Ok(self.intern_predicate(&[&field.to_le_bytes(), key], predicate))
     }
 
     /// A test that some value of one field is like some value of the other.
@@ -286,17 +305,19 @@ impl Builder {
         likeness: Likeness,
     ) -> Result<NodeId, String> {
         let (left, right) = (self.intern_field(left)?, self.intern_field(right)?);
-        let key = format!("fieldref:{right}:{likeness:?}");
-        let known = self.predicate_keys.get(&(left, key.clone())).copied();
-        let predicate = match known {
-            Some(known) => known,
-            None => {
-                let stage = self.stage(left).max(self.stage(right));
-                let test = Test::Reference { left, right, likeness };
-                self.add_predicate(Predicate { test, stage, cost: 30 }, left, key)
-            }
-        };
-        Ok(self.node(Node::Test(predicate)))
+        let stage = self.stage(left).max(self.stage(right));
+        let test = Test::Reference { left, right, likeness };
+        let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
+        let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
+        Ok(self.intern_predicate(&key, Predicate { test, stage, cost: 30 }))
+    }
+
+    fn intern_predicate(&mut self, key: &[&[u8]], predicate: Predicate) -> NodeId {
+        let id = self.predicate_keys.add(&key.concat());
+        if id as usize == self.program.predicates.len() {
+            self.program.predicates.push(predicate);
+        }
+        self.node(Node::Test(id))
     }
 
     pub(crate) fn all(&mut self, of: Vec<NodeId>) -> NodeId {
@@ -329,9 +350,9 @@ impl Builder {
     /// The program that decides all trees added.
     pub(crate) fn finish(mut self) -> Program {
         for node in &mut self.program.paths {
-            node.children.sort();
+            sort(&mut node.children);
         }
-        self.program.bare.sort();
+        sort(&mut self.program.bare);
         Indexer::new(&mut self.program).run();
         self.program
     }
@@ -366,7 +387,10 @@ impl Builder {
             return *only;
         }
         // Cheap tests first: they often spare the others.
-        members.sort_by_key(|&node| self.rank(node));
+        let mut by_rank: Vec<(u32, NodeId)> = members.iter().map(|&node| (self.rank(node), node)).collect();
+        sort(&mut by_rank);
+        by_rank.dedup();
+        let members = by_rank.into_iter().map(|(_, node)| node).collect();
         self.node(if all { Node::All(members) } else { Node::Any(members) })
     }
 
@@ -409,26 +433,17 @@ impl Builder {
         Ok(())
     }
 
-    fn add_predicate(&mut self, predicate: Predicate, field: u32, key: String) -> u32 {
-        let id = to_u32(self.program.predicates.len());
-        self.program.predicates.push(predicate);
-        self.predicate_keys.insert((field, key), id);
-        id
-    }
-
     fn stage(&self, field: u32) -> Stage {
         self.program.field(field).map_or(Stage::Immediate, |field| field.stage)
     }
 
     fn intern_field(&mut self, name: &str) -> Result<u32, String> {
-        if let Some(&known) = self.field_names.get(name) {
+        if let Some(known) = self.field_names.get(name.as_bytes()) {
             return Ok(known);
         }
-        let id = to_u32(self.program.fields.len());
-        let (source, stage) = self.resolve(name, id)?;
+        let (source, stage) = self.resolve(name, to_u32(self.program.fields.len()))?;
         self.program.fields.push(Field { source, stage });
-        self.field_names.insert(name.to_owned(), id);
-        Ok(id)
+        Ok(self.field_names.add(name.as_bytes()))
     }
 
     fn resolve(&mut self, name: &str, id: u32) -> Result<(Source, Stage), String> {
@@ -526,22 +541,32 @@ fn cost(matcher: &Matcher) -> u32 {
     }
 }
 
-/// The strings of which a field must have one, for each field of which a tree demands that; apart, those of
-/// which it must contain one.
-type Required = BTreeMap<(u32, Need), BTreeSet<Vec<u8>>>;
+/// A field without certain strings in which a tree cannot hold.
+#[derive(Debug)]
+struct Required {
+    field: u32,
+    need: Need,
+    /// In lower case. The field has to have one of them.
+    strings: Vec<Vec<u8>>,
+}
 
 /// How a field has to have a string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Whole,
     Contained,
 }
 
-/// A list under which a tree could be found: fields, whether they are to contain the strings, and for each
-/// string the hashes of which one has to be chosen.
-struct Place {
+/// A kind of list under which trees are found: by the values of these fields, or by what they contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct List {
     fields: Vec<u32>,
     grams: bool,
+}
+
+/// Where a tree could be listed: for each string, the keys of which one has to be chosen.
+struct Place {
+    list: u32,
     keys: Vec<Vec<u64>>,
 }
 
@@ -550,85 +575,79 @@ struct Indexer<'p> {
     program: &'p mut Program,
     /// Verb, resource and subresource: what most rules ask for, and together tell most.
     request: Vec<u32>,
+    lists: Vec<List>,
 }
 
 impl<'p> Indexer<'p> {
     fn new(program: &'p mut Program) -> Self {
-        let request = (0u32..)
-            .zip(&program.fields)
-            .filter(|(_, field)| {
-                matches!(
-                    field.source,
-                    Source::View(
-                        View::Top(Member::Verb)
-                            | View::Reference(Reference::Resource | Reference::Subresource)
-                    )
+        let is_request = |field: &Field| {
+            matches!(
+                field.source,
+                Source::View(
+                    View::Top(Member::Verb) | View::Reference(Reference::Resource | Reference::Subresource)
                 )
-            })
-            .map(|(id, _)| id)
-            .collect();
-        Self { program, request }
+            )
+        };
+        let request =
+            (0u32..).zip(&program.fields).filter(|(_, field)| is_request(field)).map(|(id, _)| id).collect();
+        Self { program, request, lists: Vec::new() }
     }
 
-    fn run(self) {
-        let places: Vec<Vec<Place>> =
-            (0..to_u32(self.program.trees.len())).map(|tree| self.places(&self.required(tree))).collect();
-        // How crowded each list would be if all trees were in it that could be.
-        let mut crowds: BTreeMap<(&[u32], bool, u64), u32> = BTreeMap::new();
-        for place in places.iter().flatten() {
-            for &key in place.keys.iter().flatten() {
-                *crowds.entry((&place.fields, place.grams, key)).or_default() += 1;
-            }
+    fn run(mut self) {
+        let mut places = Vec::with_capacity(self.program.trees.len());
+        for tree in 0..to_u32(self.program.trees.len()) {
+            let required = self.required(tree);
+            places.push(self.places(&required));
         }
-        let crowd = |place: &Place, key: u64| {
-            crowds.get(&(place.fields.as_slice(), place.grams, key)).copied().unwrap_or(0)
-        };
-        let mut lists: BTreeMap<(&[u32], bool), ByKey> = BTreeMap::new();
-        let mut always = Vec::new();
+        let crowds = Crowds::new(&places);
+        let mut chosen: Vec<(u32, u64, u32)> = Vec::new();
         for (tree, places) in (0u32..).zip(&places) {
-            // Of each string the least crowded part, and of all lists the one least crowded at its worst.
-            let best = places
-                .iter()
-                .map(|place| {
-                    let keys: Vec<u64> = place
-                        .keys
-                        .iter()
-                        .filter_map(|keys| keys.iter().copied().min_by_key(|&key| crowd(place, key)))
-                        .collect();
-                    let worst = keys.iter().map(|&key| crowd(place, key)).max().unwrap_or(0);
-                    // To look for parts of a value takes a look at each of its bytes.
-                    let cost = if place.grams { LOOK_AT_GRAMS + worst } else { worst };
-                    (cost, place, keys)
-                })
-                .min_by_key(|&(cost, ..)| cost);
-            match best {
-                None => always.push(tree),
-                Some((_, place, keys)) => {
-                    let by_key = lists.entry((&place.fields, place.grams)).or_default();
-                    for key in keys {
-                        by_key.entry(key).or_default().push(tree);
-                    }
+            let mut best: Option<(u32, u32, Vec<u64>)> = None;
+            for place in places {
+                let (worst, keys) = crowds.least(place);
+                // To look for parts of a value takes a look at each of its bytes.
+                let grams = self.lists.get(place.list as usize).is_some_and(|list| list.grams);
+                let cost = if grams { LOOK_AT_GRAMS + worst } else { worst };
+                if best.as_ref().is_none_or(|&(least, ..)| cost < least) {
+                    best = Some((cost, place.list, keys));
                 }
             }
+            match best {
+                None => self.program.always.push(tree),
+                Some((_, list, keys)) => chosen.extend(keys.into_iter().map(|key| (list, key, tree))),
+            }
         }
-        let mut accesses = Vec::with_capacity(lists.len());
+        sort(&mut chosen);
+        self.fill(&chosen);
+    }
+
+    /// Makes the lists of what was chosen, which is sorted.
+    fn fill(self, chosen: &[(u32, u64, u32)]) {
         let mut entries = 0;
-        for (fields, by_key) in lists {
-            let first_entry = entries;
-            entries += to_u32(by_key.len());
-            accesses.push(Access::new(fields, by_key, first_entry));
+        let mut filled = None;
+        for &(list, key, tree) in chosen {
+            if filled != Some(list)
+                && let Some(list) = self.lists.get(list as usize)
+            {
+                entries +=
+                    self.program.accesses.last().map_or(0, |access: &Access| to_u32(access.table.len()));
+                self.program.accesses.push(Access::new(list.clone(), entries));
+            }
+            filled = Some(list);
+            if let Some(access) = self.program.accesses.last_mut() {
+                access.add(key, tree);
+            }
         }
-        self.program.accesses = accesses;
-        self.program.entries = entries;
-        self.program.always = always;
+        self.program.entries =
+            entries + self.program.accesses.last().map_or(0, |access| to_u32(access.table.len()));
     }
 
     /// What a tree demands, found from its parts upwards.
-    fn required(&self, tree: u32) -> Required {
+    fn required(&self, tree: u32) -> Vec<Required> {
         struct Open {
             all: bool,
             end: usize,
-            so_far: Option<Required>,
+            so_far: Option<Vec<Required>>,
         }
         let operations = self.program.tree(tree);
         let mut open: Vec<Open> = Vec::new();
@@ -640,7 +659,8 @@ impl<'p> Indexer<'p> {
                     open.push(Open { all, end: end as usize, so_far: None });
                     continue;
                 }
-                Operation::Test { predicate, negated } => self.required_by(predicate, negated),
+                Operation::Test { negated: true, .. } => Vec::new(),
+                Operation::Test { predicate, .. } => self.required_by(predicate),
             };
             loop {
                 let Some(group) = open.last_mut() else { return found };
@@ -657,82 +677,131 @@ impl<'p> Indexer<'p> {
                 found = so_far;
             }
         }
-        Required::new()
+        Vec::new()
     }
 
-    fn required_by(&self, predicate: u32, negated: bool) -> Required {
-        let mut required = Required::new();
-        if !negated
-            && let Some(predicate) = self.program.predicate(predicate)
-            && predicate.stage == Stage::Immediate
-            && let Test::Value { field, matcher: Matcher::Text(pattern) } = &predicate.test
-        {
-            let mut contained: Vec<&[u8]> = Vec::new();
-            let run;
-            match &pattern.form {
-                Form::Exact(only) => contained.push(only),
-                Form::OneOf(strings) => contained.extend(strings.iter().map(|string| &**string)),
-                Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => contained.push(part),
-                Form::Steps(steps) => {
-                    run = longest_run(steps);
-                    contained.push(&run);
-                }
-                Form::Anything => {}
-            }
-            let lower: BTreeSet<Vec<u8>> =
-                contained.iter().map(|string| string.to_ascii_lowercase()).collect();
-            if lower.iter().all(|string| string.len() >= GRAM) && !lower.is_empty() {
-                required.insert((*field, Need::Contained), lower.clone());
-            }
-            if let Form::Exact(_) | Form::OneOf(_) = pattern.form {
-                required.insert((*field, Need::Whole), lower);
-            }
+    fn required_by(&self, predicate: u32) -> Vec<Required> {
+        let Some(Predicate { test: Test::Value { field, matcher: Matcher::Text(pattern) }, stage, .. }) =
+            self.program.predicate(predicate)
+        else {
+            return Vec::new();
+        };
+        if *stage != Stage::Immediate {
+            return Vec::new();
+        }
+        let (mut strings, whole): (Vec<Vec<u8>>, bool) = match &pattern.form {
+            Form::Anything => return Vec::new(),
+            Form::Exact(only) => (vec![only.to_vec()], true),
+            Form::OneOf(strings) => (strings.iter().map(|string| string.to_vec()).collect(), true),
+            Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => (vec![part.to_vec()], false),
+            Form::Steps(steps) => (vec![longest_run(steps)], false),
+        };
+        strings.iter_mut().for_each(|string| string.make_ascii_lowercase());
+        let field = *field;
+        let mut required = Vec::new();
+        if strings.iter().all(|string| string.len() >= GRAM) {
+            required.push(Required { field, need: Need::Contained, strings: strings.clone() });
+        }
+        if whole {
+            required.push(Required { field, need: Need::Whole, strings });
         }
         required
     }
 
-    /// The lists under which a tree could be found.
-    fn places(&self, required: &Required) -> Vec<Place> {
-        let mut together: Vec<(u32, &BTreeSet<Vec<u8>>)> = self
-            .request
-            .iter()
-            .filter_map(|&field| Some((field, required.get(&(field, Need::Whole))?)))
-            .collect();
-        together.sort_by_key(|(_, values)| values.len());
-        while together.iter().map(|(_, values)| values.len()).product::<usize>() > MAX_COMBINATIONS {
-            together.pop();
+    /// Where a tree could be listed.
+    fn places(&mut self, required: &[Required]) -> Vec<Place> {
+        let whole = |field: u32| required.iter().find(|one| one.field == field && one.need == Need::Whole);
+        let mut together: Vec<&Required> = self.request.iter().filter_map(|&field| whole(field)).collect();
+        while together.iter().map(|one| one.strings.len()).product::<usize>() > MAX_COMBINATIONS {
+            let longest = together.iter().enumerate().max_by_key(|(_, one)| one.strings.len());
+            let Some((longest, _)) = longest else { break };
+            together.remove(longest);
         }
-        together.sort_by_key(|&(field, _)| field);
         let mut places = Vec::new();
         if !together.is_empty() {
             let mut keys = vec![Fnv::new()];
-            for (_, values) in &together {
-                keys = keys.iter().flat_map(|key| values.iter().map(|value| extended(*key, value))).collect();
-            }
-            let fields = together.iter().map(|&(field, _)| field).collect();
-            places.push(Place {
-                fields,
-                grams: false,
-                keys: keys.into_iter().map(|key| vec![key.finish()]).collect(),
-            });
-        }
-        for (&(field, need), values) in required {
-            let keys: Vec<Vec<u64>> = match need {
-                Need::Whole if self.request.contains(&field) => continue,
-                Need::Whole => {
-                    values.iter().map(|value| vec![extended(Fnv::new(), value).finish()]).collect()
+            for one in &together {
+                let mut extended = Vec::with_capacity(keys.len() * one.strings.len());
+                for &key in &keys {
+                    for string in &one.strings {
+                        let mut key = key;
+                        add_to_key(&mut key, string);
+                        extended.push(key);
+                    }
                 }
-                Need::Contained => values.iter().map(|value| gram_keys(value).collect()).collect(),
+                keys = extended;
+            }
+            let list =
+                self.list(List { fields: together.iter().map(|one| one.field).collect(), grams: false });
+            places.push(Place { list, keys: keys.into_iter().map(|key| vec![key.finish()]).collect() });
+        }
+        for one in required {
+            let keys = match one.need {
+                Need::Whole if self.request.contains(&one.field) => continue,
+                Need::Whole => one.strings.iter().map(|string| vec![key_of(string)]).collect(),
+                Need::Contained => one.strings.iter().map(|string| gram_keys(string).collect()).collect(),
             };
-            places.push(Place { fields: vec![field], grams: need == Need::Contained, keys });
+            let list = self.list(List { fields: vec![one.field], grams: one.need == Need::Contained });
+            places.push(Place { list, keys });
         }
         places
     }
+
+    /// The number of a list of that kind.
+    fn list(&mut self, list: List) -> u32 {
+        let known = self.lists.iter().position(|known| *known == list);
+        to_u32(known.unwrap_or_else(|| {
+            self.lists.push(list);
+            self.lists.len() - 1
+        }))
+    }
 }
 
-fn extended(mut key: Fnv, value: &[u8]) -> Fnv {
-    add_to_key(&mut key, value);
-    key
+/// How crowded each list would be if all trees were in it that could be.
+struct Crowds(Vec<(u32, u64, u32)>);
+
+impl Crowds {
+    fn new(places: &[Vec<Place>]) -> Self {
+        let mut keys = Vec::new();
+        for place in places.iter().flatten() {
+            keys.extend(place.keys.iter().flatten().map(|&key| (place.list, key, 1)));
+        }
+        sort(&mut keys);
+        // `earlier` stays where `later` is taken away.
+        keys.dedup_by(|later, earlier| {
+            let same = (later.0, later.1) == (earlier.0, earlier.1);
+            if same {
+                earlier.2 += later.2;
+            }
+            same
+        });
+        Self(keys)
+    }
+
+    fn of(&self, list: u32, key: u64) -> u32 {
+        let at = self.0.binary_search_by(|&(l, k, _)| (l, k).cmp(&(list, key)));
+        at.ok().and_then(|at| self.0.get(at)).map_or(0, |&(.., count)| count)
+    }
+
+    /// Of each string's keys the least crowded one, and how crowded the worst of these is.
+    fn least(&self, place: &Place) -> (u32, Vec<u64>) {
+        let mut worst = 0;
+        let mut least = Vec::with_capacity(place.keys.len());
+        for keys in &place.keys {
+            let best = keys.iter().map(|&key| (self.of(place.list, key), key)).min();
+            if let Some((crowd, key)) = best {
+                worst = worst.max(crowd);
+                least.push(key);
+            }
+        }
+        (worst, least)
+    }
+}
+
+fn key_of(string: &[u8]) -> u64 {
+    let mut key = Fnv::new();
+    add_to_key(&mut key, string);
+    key.finish()
 }
 
 /// The longest string that a text has to contain to follow the steps.
@@ -742,29 +811,27 @@ fn longest_run(steps: &[Step]) -> Vec<u8> {
     longest.iter().filter_map(|step| if let Step::Byte(byte) = step { Some(*byte) } else { None }).collect()
 }
 
-/// Both demands: of a field in both, the one with fewer values is kept.
-fn stricter(mut left: Required, right: Required) -> Required {
-    for (field, values) in right {
-        match left.get(&field) {
-            Some(known) if known.len() <= values.len() => {}
-            _ => {
-                left.insert(field, values);
-            }
+/// Both demands: of those for one field, the one with fewer strings is kept.
+fn stricter(mut left: Vec<Required>, right: Vec<Required>) -> Vec<Required> {
+    for one in right {
+        match left.iter_mut().find(|known| known.field == one.field && known.need == one.need) {
+            Some(known) if known.strings.len() <= one.strings.len() => {}
+            Some(known) => *known = one,
+            None => left.push(one),
         }
     }
     left
 }
 
-/// One demand or the other: fields in both, with the values of either.
-fn either(left: Required, mut right: Required) -> Required {
-    let mut both = Required::new();
-    for (field, mut values) in left {
-        if let Some(others) = right.remove(&field) {
-            values.extend(others);
-            if values.len() <= MAX_REQUIRED {
-                both.insert(field, values);
-            }
-        }
-    }
+/// One demand or the other: those for one field in both, with the strings of either.
+fn either(left: Vec<Required>, mut right: Vec<Required>) -> Vec<Required> {
+    let mut both = left;
+    both.retain_mut(|one| {
+        let other = right.iter_mut().find(|other| other.field == one.field && other.need == one.need);
+        other.is_some_and(|other| {
+            one.strings.append(&mut other.strings);
+            one.strings.len() <= MAX_REQUIRED
+        })
+    });
     both
 }

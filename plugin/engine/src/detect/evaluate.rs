@@ -13,6 +13,7 @@ use super::pattern::{self, Form};
 use crate::hash::Fnv;
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
+use crate::sort::sort;
 use std::net::IpAddr;
 
 /// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
@@ -190,7 +191,7 @@ pub(crate) fn evaluate(
     }
     run.scratch.candidates = undecided;
     if let Some(found) = holding.get_mut(first..) {
-        found.sort_unstable();
+        sort(found);
     }
 }
 
@@ -242,7 +243,7 @@ impl Run<'_, '_> {
                 take(key.finish());
             }
         }
-        candidates.sort_unstable();
+        sort(&mut candidates);
         candidates.dedup();
         self.scratch.candidates = candidates;
         self.scratch.listed = listed;

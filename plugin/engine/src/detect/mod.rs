@@ -34,12 +34,13 @@ mod tests;
 pub use evaluate::Scratch;
 pub use fields::{AuditField, AuditFields, AuditValue};
 
+use crate::hash::Numbering;
 use crate::problem::Problems;
 use crate::record::Event;
 use crate::yaml::{self, Node};
 use compile::{Builder, Program, Scope};
 use rule::{Kind, Report};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -129,7 +130,8 @@ impl RuleSet {
         RuleSetBuilder {
             builder: Builder::new(Scope::Rules),
             rules: Vec::new(),
-            seen: BTreeMap::new(),
+            ids: Numbering::default(),
+            places: Vec::new(),
             disabled,
         }
     }
@@ -176,8 +178,10 @@ impl RuleSet {
 pub struct RuleSetBuilder {
     builder: Builder,
     rules: Vec<Rule>,
-    /// Every id, with where it stands.
-    seen: BTreeMap<Box<str>, (Arc<str>, u32)>,
+    /// Every id, those of disabled rules too.
+    ids: Numbering,
+    /// Where the rule with each id stands.
+    places: Vec<(Arc<str>, u32)>,
     disabled: BTreeSet<String>,
 }
 
@@ -197,7 +201,7 @@ impl RuleSetBuilder {
 
     /// The ids that are disabled and that no rule has had so far.
     pub fn disabled_in_vain(&self) -> impl Iterator<Item = &str> {
-        self.disabled.iter().map(String::as_str).filter(|id| !self.seen.contains_key(*id))
+        self.disabled.iter().map(String::as_str).filter(|id| self.ids.get(id.as_bytes()).is_none())
     }
 
     /// The set.
@@ -235,15 +239,17 @@ impl RuleSetBuilder {
         let head = rule::read_head(document, report);
         rule::check_log_source(document, report);
         let detection = rule::read_detection(document, &mut self.builder, report);
+        self.builder.compile_expressions(report);
         let (Some(head), Some(detection)) = (head, detection) else { return };
         if report.failed {
             return;
         }
-        if let Some((file, line)) = self.seen.get(&head.id) {
+        let id = self.ids.add(head.id.as_bytes());
+        if let Some((file, line)) = self.places.get(id as usize) {
             let message = format!("{} is taken by {file}:{line}; give the rule another id", head.id);
             return report.error(document.line, "id", message);
         }
-        self.seen.insert(head.id.clone(), (Arc::clone(&head.file), head.line));
+        self.places.push((Arc::clone(&head.file), head.line));
         if self.disabled.contains(&*head.id) {
             return;
         }
@@ -304,7 +310,9 @@ impl SelectionsBuilder {
     /// keywords. With an error among the problems, its place is not taken and the set is of no use.
     pub fn add(&mut self, file: &Arc<str>, field: &str, node: &Node, problems: &mut Problems) {
         let report = &mut Report::new(file, problems);
-        let Some(selection) = rule::read_selection(node, field, &mut self.builder, report) else { return };
+        let selection = rule::read_selection(node, field, &mut self.builder, report);
+        self.builder.compile_expressions(report);
+        let Some(selection) = selection.filter(|_| !report.failed) else { return };
         match self.builder.add_tree(selection) {
             Ok(tree) => self.trees.push(Some(tree)),
             Err(message) => report.error(node.line, field, message),

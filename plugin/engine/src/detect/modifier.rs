@@ -6,6 +6,7 @@
 use super::compile::{Builder, NodeId};
 use super::pattern::{self, Expression, Flags, Form, Part, Pattern};
 use crate::normalize::{Network, Networks};
+use crate::sort::sort;
 use crate::yaml::{Node, Resolved, Value};
 
 /// How many values one item may have once `windash` and `base64offset` have multiplied them.
@@ -318,8 +319,7 @@ pub(crate) fn compile(builder: &mut Builder, key: &str, value: &Node) -> Result<
             return Err(ItemError::at(value, message.to_owned()));
         }
     };
-    let mut item =
-        Item { builder, field, chain, alternatives: Vec::new(), plain: Vec::new(), networks: Vec::new() };
+    let mut item = Item::new(builder, field, chain);
     for value in values {
         item.value(value).map_err(|message| ItemError::at(value, message))?;
         if item.alternatives.len() + item.plain.len() + item.networks.len() > MAX_VALUES {
@@ -346,14 +346,7 @@ pub(crate) struct Compiled {
 
 /// Compiles values that belong to no field: keywords, any of which may stand anywhere.
 pub(crate) fn compile_keywords(builder: &mut Builder, values: &[Node]) -> Result<NodeId, ItemError> {
-    let mut item = Item {
-        builder,
-        field: "",
-        chain: Chain::default(),
-        alternatives: Vec::new(),
-        plain: Vec::new(),
-        networks: Vec::new(),
-    };
+    let mut item = Item::new(builder, "", Chain::default());
     for value in values {
         item.value(value).map_err(|message| ItemError::at(value, message))?;
     }
@@ -385,9 +378,23 @@ struct Item<'b, 't> {
     plain: Vec<Box<[u8]>>,
     /// Networks, gathered for the same reason.
     networks: Vec<Network>,
+    /// How they are written, which tells them from others.
+    network_key: Vec<u8>,
 }
 
-impl Item<'_, '_> {
+impl<'b, 't> Item<'b, 't> {
+    fn new(builder: &'b mut Builder, field: &'t str, chain: Chain) -> Self {
+        Self {
+            builder,
+            field,
+            chain,
+            alternatives: Vec::new(),
+            plain: Vec::new(),
+            networks: Vec::new(),
+            network_key: Vec::new(),
+        }
+    }
+
     fn value(&mut self, value: &Node) -> Result<(), String> {
         let Some(scalar) = value.scalar() else {
             return Err(format!("expected a plain value, found {}", value.describe()));
@@ -403,13 +410,11 @@ impl Item<'_, '_> {
         match self.chain.of_type {
             None => self.text_or_number(&scalar.text, resolved),
             Some(Modifier::Re) => {
-                let expression = Expression::new(&scalar.text, self.chain.flags)?;
+                let (expression, uncompiled) = Expression::new(&scalar.text, self.chain.flags, value.line);
+                self.builder.uncompiled.push(uncompiled);
                 let flags = self.chain.flags;
-                let key = format!(
-                    "re{}{}{}:{}",
-                    flags.ignore_case as u8, flags.multi_line as u8, flags.dot_all as u8, scalar.text
-                );
-                self.add(Matcher::Expression(expression), key)
+                let flags = [flags.ignore_case, flags.multi_line, flags.dot_all].map(u8::from);
+                self.add(Matcher::Expression(expression), &[b"r", &flags, scalar.text.as_bytes()])
             }
             Some(Modifier::Cidr) => {
                 let network: Network = scalar
@@ -417,9 +422,11 @@ impl Item<'_, '_> {
                     .parse()
                     .map_err(|error| format!("\"cidr\" compares with a network: {error}"))?;
                 if self.chain.all {
-                    return self.networks(&[network]);
+                    let key: [&[u8]; 2] = [b"c", scalar.text.as_bytes()];
+                    return self.add(Matcher::Cidr([network].into_iter().collect()), &key);
                 }
                 self.networks.push(network);
+                self.network_key.extend(scalar.text.bytes().chain([b' ']));
                 Ok(())
             }
             Some(Modifier::Exists) => {
@@ -429,7 +436,7 @@ impl Item<'_, '_> {
                 if self.field.is_empty() {
                     return Err("\"exists\" needs a field; write field|exists".to_owned());
                 }
-                let test = self.builder.test(self.field, Matcher::Exists, "exists".to_owned())?;
+                let test = self.builder.test(self.field, Matcher::Exists, b"e")?;
                 let test = if wanted { test } else { self.builder.not(test) };
                 self.alternatives.push(test);
                 Ok(())
@@ -443,8 +450,8 @@ impl Item<'_, '_> {
                         value.describe()
                     )
                 })?;
-                let key = format!("{}:{number:?}", name_of(Modifier::Compare(comparison)));
-                self.add(Matcher::Compare(comparison, number), key)
+                let key: [&[u8]; 3] = [b"<", &[comparison as u8], &number.to_le_bytes()];
+                self.add(Matcher::Compare(comparison, number), &key)
             }
             Some(Modifier::Time(part)) => {
                 let Resolved::Int(number) = resolved else {
@@ -454,8 +461,7 @@ impl Item<'_, '_> {
                         value.describe()
                     ));
                 };
-                let key = format!("{}:{number}", name_of(Modifier::Time(part)));
-                self.add(Matcher::Time(part, number), key)
+                self.add(Matcher::Time(part, number), &[b"t", &[part as u8], &number.to_le_bytes()])
             }
             Some(_) => Ok(()),
         }
@@ -473,7 +479,7 @@ impl Item<'_, '_> {
                 .to_owned());
         }
         let any = Pattern { form: Form::Anything, cased: true };
-        let test = self.builder.test(self.field, Matcher::Text(any), "*".to_owned())?;
+        let test = self.builder.test(self.field, Matcher::Text(any), b"*")?;
         let test = self.builder.not(test);
         self.alternatives.push(test);
         Ok(())
@@ -485,13 +491,13 @@ impl Item<'_, '_> {
         match resolved {
             // A number or boolean to be found within something is found as it is written.
             Resolved::Int(number) if !as_written => {
-                self.add(Matcher::Number(Number::Integer(number)), format!("int:{number}"))
+                self.add(Matcher::Number(Number::Integer(number)), &[b"i", &number.to_le_bytes()])
             }
             Resolved::Float(number) if !as_written => {
-                self.add(Matcher::Number(Number::Float(number)), format!("float:{number:?}"))
+                self.add(Matcher::Number(Number::Float(number)), &[b"f", &number.to_le_bytes()])
             }
             Resolved::Bool(wanted) if !as_written => {
-                self.add(Matcher::Bool(wanted), format!("bool:{wanted}"))
+                self.add(Matcher::Bool(wanted), &[b"b", &[u8::from(wanted)]])
             }
             _ => self.strings(pattern::parse_wildcards(text)),
         }
@@ -528,18 +534,11 @@ impl Item<'_, '_> {
                 Form::Exact(text) if !self.chain.all => self.plain.push(text),
                 form => {
                     let pattern = Pattern { form, cased: pattern.cased };
-                    let key = key_of(&pattern);
-                    self.add(Matcher::Text(pattern), key)?;
+                    self.pattern(pattern)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn networks(&mut self, networks: &[Network]) -> Result<(), String> {
-        let networks: Networks = networks.iter().copied().collect();
-        let key = format!("cidr:{networks:?}");
-        self.add(Matcher::Cidr(networks), key)
     }
 
     fn reference(&mut self, other: &str) -> Result<(), String> {
@@ -558,15 +557,21 @@ impl Item<'_, '_> {
         Ok(())
     }
 
-    fn add(&mut self, matcher: Matcher, key: String) -> Result<(), String> {
-        let test = self.builder.test(self.field, matcher, key)?;
+    fn pattern(&mut self, pattern: Pattern) -> Result<(), String> {
+        let key = pattern.key();
+        self.add(Matcher::Text(pattern), &[&key])
+    }
+
+    /// Adds a test; the parts of `key` together tell matchers apart.
+    fn add(&mut self, matcher: Matcher, key: &[&[u8]]) -> Result<(), String> {
+        let test = self.builder.test(self.field, matcher, &key.concat())?;
         self.alternatives.push(test);
         Ok(())
     }
 
     fn finish(mut self) -> Result<NodeId, String> {
         let mut plain = std::mem::take(&mut self.plain);
-        plain.sort();
+        sort(&mut plain);
         plain.dedup();
         if !plain.is_empty() {
             let form = match <[_; 1]>::try_from(plain) {
@@ -574,12 +579,12 @@ impl Item<'_, '_> {
                 Err(many) => Form::OneOf(many.into()),
             };
             let pattern = Pattern { form, cased: self.chain.cased };
-            let key = key_of(&pattern);
-            self.add(Matcher::Text(pattern), key)?;
+            self.pattern(pattern)?;
         }
-        let networks = std::mem::take(&mut self.networks);
-        if !networks.is_empty() {
-            self.networks(&networks)?;
+        if !self.networks.is_empty() {
+            let networks = self.networks.drain(..).collect();
+            let key = std::mem::take(&mut self.network_key);
+            self.add(Matcher::Cidr(networks), &[b"c", &key])?;
         }
         let node = if self.chain.all {
             self.builder.all(self.alternatives)
@@ -596,11 +601,6 @@ fn number(resolved: Resolved<'_>) -> Option<f64> {
         Resolved::Float(number) => Some(number),
         _ => None,
     }
-}
-
-/// What two patterns have in common only if they are the same.
-fn key_of(pattern: &Pattern) -> String {
-    format!("text{}:{:?}", u8::from(pattern.cased), pattern.form)
 }
 
 fn encode(parts: Vec<Part>, encoding: Modifier) -> Result<Vec<Vec<Part>>, String> {

@@ -4,6 +4,8 @@
 //! outside ASCII compare as they are: Kubernetes names have none, and the tables for them would be
 //! larger than the rest of the engine.
 
+use std::sync::{Arc, OnceLock};
+
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
 /// proportion to both value and expression; whoever can create an object can make values of a megabyte.
 const MAX_SEARCHED: usize = 16 << 10;
@@ -121,6 +123,34 @@ impl Pattern {
         Self { form, cased }
     }
 
+    /// What no two patterns have in common.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        let mut key = vec![u8::from(self.cased)];
+        let mut add = |form: u8, text: &[u8]| {
+            key.push(form);
+            key.extend_from_slice(text);
+        };
+        match &self.form {
+            Form::Anything => add(b'*', b""),
+            Form::Exact(text) => add(b'=', text),
+            // No byte of UTF-8 between them.
+            Form::OneOf(texts) => texts.iter().for_each(|text| add(0xff, text)),
+            Form::Prefix(text) => add(b'^', text),
+            Form::Suffix(text) => add(b'$', text),
+            Form::Contains(text) => add(b'~', text),
+            Form::Steps(steps) => {
+                for step in steps {
+                    match step {
+                        Step::Byte(byte) => add(b'.', &[*byte]),
+                        Step::Any => add(b'*', b""),
+                        Step::One => add(b'?', b""),
+                    }
+                }
+            }
+        }
+        key
+    }
+
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         let cased = self.cased;
         match &self.form {
@@ -222,9 +252,23 @@ fn character_length(lead: u8) -> usize {
 /// A regular expression, searched for anywhere in a value, in time linear in the value.
 ///
 /// The only place that knows which engine does it: `regex-lite`, whose case-insensitivity is ASCII's,
-/// like that of the strings above.
+/// like that of the strings above. Until [`Uncompiled::compile`] has been called it matches nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct Expression(regex_lite::Regex);
+pub(crate) struct Expression(Arc<OnceLock<regex_lite::Regex>>);
+
+/// What an [`Expression`] is to be made from.
+///
+/// Compiling one takes half of the operand stack that Fluent Bit gives the module, so it is left until
+/// whoever reads the rule is back near the top.
+#[derive(Debug)]
+pub(crate) struct Uncompiled {
+    /// Where the expression stands, for errors.
+    pub(crate) line: u32,
+    pub(crate) field: String,
+    source: Box<str>,
+    flags: Flags,
+    slot: Arc<OnceLock<regex_lite::Regex>>,
+}
 
 /// The sub-modifiers of `re`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -237,32 +281,46 @@ pub(crate) struct Flags {
     pub(crate) dot_all: bool,
 }
 
-impl Expression {
+impl Uncompiled {
     /// Compiles; the error is a sentence for the rule's author.
-    pub(crate) fn new(expression: &str, flags: Flags) -> Result<Self, String> {
-        if expression.len() > MAX_EXPRESSION {
+    pub(crate) fn compile(&self) -> Result<(), String> {
+        let Self { source, flags, .. } = self;
+        if source.len() > MAX_EXPRESSION {
             return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
         }
-        regex_lite::RegexBuilder::new(expression)
+        let compiled = regex_lite::RegexBuilder::new(source)
             .case_insensitive(flags.ignore_case)
             .multi_line(flags.multi_line)
             .dot_matches_new_line(flags.dot_all)
             .size_limit(MAX_COMPILED)
             .nest_limit(MAX_GROUPS)
             .build()
-            .map(Self)
             .map_err(|error| {
                 format!(
-                    "the regular expression {expression:?} cannot be used: {error}; look-around, \
+                    "the regular expression {source:?} cannot be used: {error}; look-around, \
                      back-references and Unicode classes are not supported"
                 )
-            })
+            })?;
+        // Set before only where two equal tests share a matcher, and then to the same.
+        let _ = self.slot.set(compiled);
+        Ok(())
+    }
+}
+
+impl Expression {
+    /// An expression that is yet to be compiled, and what to compile it from. `line` is where it stands.
+    pub(crate) fn new(source: &str, flags: Flags, line: u32) -> (Self, Uncompiled) {
+        let slot = Arc::new(OnceLock::new());
+        let uncompiled =
+            Uncompiled { line, field: String::new(), source: source.into(), flags, slot: Arc::clone(&slot) };
+        (Self(slot), uncompiled)
     }
 
     /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
     pub(crate) fn is_match(&self, text: &[u8], cut: &mut bool) -> bool {
         let searched = text.get(..MAX_SEARCHED).unwrap_or(text);
-        let found = self.0.is_match(&String::from_utf8_lossy(searched));
+        let found =
+            self.0.get().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
         *cut |= !found && searched.len() < text.len();
         found
     }

@@ -8,6 +8,7 @@ use super::condition::{self, Selections};
 use super::modifier::{self, ItemError};
 use super::{Rule, Severity};
 use crate::problem::Problems;
+use crate::sort::sort;
 use crate::yaml::{Node, Value};
 use std::sync::Arc;
 
@@ -294,6 +295,7 @@ fn read_map(node: &Node, field: &str, builder: &mut Builder, report: &mut Report
         seen.push(name);
         match modifier::compile(builder, name, value) {
             Ok(item) => {
+                builder.name_expressions(&field);
                 for message in item.warnings {
                     report.warning(key.line, field.clone(), message);
                 }
@@ -355,7 +357,7 @@ fn read_tags(document: &Node, report: &mut Report<'_>) -> Vec<Box<str>> {
             }
         }
     }
-    tags.sort();
+    sort(&mut tags);
     tags.dedup();
     tags
 }

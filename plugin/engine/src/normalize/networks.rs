@@ -4,6 +4,7 @@
 //! A list may have thousands of networks and is asked for every kept event, so a set is two sorted arrays of
 //! ranges that neither overlap nor touch, searched by halving.
 
+use crate::sort::sort;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -179,45 +180,6 @@ fn merge<T: Copy + Ord>(ranges: &mut Vec<(T, T)>, after: impl Fn(T) -> Option<T>
     ranges.shrink_to_fit();
 }
 
-/// Sorts in place by heap. The standard library's sorts recurse, some twenty levels for a list of thousands,
-/// and the host that interprets the module gives it a stack of 8 KiB; they are also ten times the code.
-fn sort<T: Copy + Ord>(items: &mut [T]) {
-    // Published lists come sorted.
-    if items.is_sorted() {
-        return;
-    }
-    for root in (0..items.len() / 2).rev() {
-        sift_down(items, root);
-    }
-    let mut heap = items;
-    while let Some(last) = heap.len().checked_sub(1) {
-        heap.swap(0, last);
-        let Some(rest) = heap.get_mut(..last) else { return };
-        heap = rest;
-        sift_down(heap, 0);
-    }
-}
-
-/// Moves the item at `root` down to where no child is greater.
-fn sift_down<T: Copy + Ord>(heap: &mut [T], mut root: usize) {
-    loop {
-        let mut child = 2 * root + 1;
-        let (Some(&item), Some(&left)) = (heap.get(root), heap.get(child)) else { return };
-        let mut greater = left;
-        if let Some(&right) = heap.get(child + 1)
-            && right > left
-        {
-            child += 1;
-            greater = right;
-        }
-        if item >= greater {
-            return;
-        }
-        heap.swap(root, child);
-        root = child;
-    }
-}
-
 fn covers<T: Copy + Ord>(ranges: &[(T, T)], address: T) -> bool {
     let after = ranges.partition_point(|&(first, _)| first <= address);
     after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|&(_, last)| address <= last)
@@ -317,14 +279,6 @@ mod tests {
                 let expected = ranges.iter().any(|&(first, last)| (first..=last).contains(&address));
                 prop_assert_eq!(set.contains(Ipv4Addr::from_bits(address).into()), expected);
             }
-        }
-
-        #[test]
-        fn sorting_sorts(mut items in prop::collection::vec(any::<u8>(), 0..100)) {
-            let mut expected = items.clone();
-            expected.sort();
-            sort(&mut items);
-            prop_assert_eq!(items, expected);
         }
 
         #[test]

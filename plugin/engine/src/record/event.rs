@@ -5,6 +5,8 @@
 
 use super::{Name, TopLevel, Unreadable, tail};
 use crate::json::{self, Kind, Raw, Text};
+use std::cell::OnceCell;
+use std::ops::Range;
 
 /// The members of `Event` (k8s.io/apiserver/pkg/apis/audit/v1) that the engine reads, in the order in which
 /// kube-apiserver writes them.
@@ -241,11 +243,21 @@ pub struct Event<'a> {
     /// as the engine's own output is, in their order.
     pub(crate) places: Vec<(Touched, Place)>,
     scanner: TopLevel<'a>,
+    /// Where bodies stand that have not been read, and what they turn out to be if somebody asks all the same.
+    unread: Option<Range<usize>>,
+    read_late: OnceCell<Late>,
     /// The body at which reading has paused.
     paused: Option<(Member, Name<'a>)>,
     /// The last known member read, and whether all so far came in the order of [`Member`].
     last: Option<Member>,
     in_order: bool,
+}
+
+/// The bodies in what was passed over.
+#[derive(Debug, Clone, Default)]
+struct Late {
+    request: Option<Range<usize>>,
+    response: Option<Range<usize>>,
 }
 
 /// The members that the engine may have to change.
@@ -268,10 +280,10 @@ impl Touched {
     }
 }
 
-/// Which bodies somebody will look into.
+/// Which bodies go on. What does not need not be read, unless a rule asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bodies {
-    /// Both, or what a body holds is copied.
+    /// Both.
     Both,
     /// Only `requestObject`: the other will be cut.
     Request,
@@ -306,6 +318,8 @@ impl<'a> Event<'a> {
             object_ref: None,
             places: Vec::new(),
             scanner: TopLevel::new(object)?,
+            unread: None,
+            read_late: OnceCell::new(),
             paused: None,
             last: None,
             in_order: true,
@@ -318,8 +332,8 @@ impl<'a> Event<'a> {
         Ok(event)
     }
 
-    /// Reads what [`read_head`](Self::read_head) has left. A body that nobody will look into is not read
-    /// where its end can be told otherwise; it is then known by its place alone.
+    /// Reads what [`read_head`](Self::read_head) has left. A body that does not go on is not read where its
+    /// end can be told otherwise; [`get`](Self::get) reads it should somebody ask.
     pub(crate) fn read_rest(&mut self, output_key: &[u8], wanted: Bodies) -> Result<(), Unreadable> {
         while let Some((body, name)) = self.paused.take() {
             let unwanted = match wanted {
@@ -337,6 +351,7 @@ impl<'a> Event<'a> {
             };
             // What precedes is in kube-apiserver's order and so is what follows: between them are bodies.
             let place = self.scanner.skip_to(name, end);
+            self.unread = Some(place.name..place.end);
             self.places.extend(Touched::of(body).map(|touched| (touched, place)));
             if self.scan(output_key).is_err() {
                 // The member found is not the record's own, or the record is no JSON: read it all and see.
@@ -464,7 +479,33 @@ impl<'a> Event<'a> {
     /// A member's value, unless it is absent or null.
     #[must_use]
     pub fn get(&self, member: Member) -> Option<Raw<'a>> {
-        self.first.get(member as usize).copied().filter(|value| value.kind() != Kind::Null)
+        let late = match (&self.unread, member) {
+            (Some(unread), Member::RequestObject) => self.read_late(unread).request.clone(),
+            (Some(unread), Member::ResponseObject) => self.read_late(unread).response.clone(),
+            _ => None,
+        };
+        let value = match late {
+            Some(range) => Raw(self.object.0.get(range)?),
+            None => self.first.get(member as usize).copied()?,
+        };
+        (value.kind() != Kind::Null).then_some(value)
+    }
+
+    /// The bodies in a part of the event that has been passed over, as far as they are JSON.
+    fn read_late(&self, unread: &Range<usize>) -> &Late {
+        self.read_late.get_or_init(|| {
+            let mut late = Late::default();
+            let mut members = TopLevel::within(self.object.0, unread);
+            while let Ok(Some((name, place))) = members.next() {
+                let body = match Member::of_bytes(&name.decode()) {
+                    Some(Member::RequestObject) => &mut late.request,
+                    Some(Member::ResponseObject) => &mut late.response,
+                    _ => continue,
+                };
+                body.get_or_insert(place.value..place.end);
+            }
+            late
+        })
     }
 
     /// A member's value as a string.
@@ -527,6 +568,16 @@ mod tests {
                 expected.into_iter().map(|(touched, body)| (touched, body.to_owned())).collect();
             assert_eq!(bodies(&both, wanted), expected, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn a_body_that_was_passed_over_is_read_when_asked_for() {
+        let (request, response) = (r#"{"a":1}"#, r#"{"b":[2]}"#);
+        let record = format!(r#"{HEAD},"requestObject":{request},"responseObject":{response}{TAIL}"#);
+        let mut event = Event::read_head(record.as_bytes(), b"audit").unwrap();
+        event.read_rest(b"audit", Bodies::Neither).unwrap();
+        assert_eq!(event.get(Member::RequestObject), Some(Raw(request.as_bytes())));
+        assert_eq!(event.get(Member::ResponseObject), Some(Raw(response.as_bytes())));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Place, Unreadable};
 use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
+use std::ops::Range;
 
 /// A single pass over an object's members.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,11 @@ impl<'a> TopLevel<'a> {
                 }
             }
         }
+    }
+
+    /// Starts at the member that begins a part of an object, and ends with that part, if not with an error.
+    pub(crate) fn within(src: &'a [u8], part: &Range<usize>) -> Self {
+        Self { src: src.get(..part.end).unwrap_or_default(), pos: part.start, first: true, high_bits: 0 }
     }
 
     /// The next member's name and place; none at the closing brace, when nothing but whitespace follows it.
