@@ -97,7 +97,7 @@ pub fn main() -> ExitStatus {
     done.unwrap_or_else(|error| {
         let status = ExitStatus::of(&error);
         if status != ExitStatus::Success {
-            eprintln!("host-harness: {error:#}");
+            crate::say(format_args!("{error:#}"));
         }
         status
     })

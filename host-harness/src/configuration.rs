@@ -69,7 +69,7 @@ pub fn load(options: &FilterOptions) -> anyhow::Result<Configuration> {
     match loaded.config {
         Some(config) => {
             for problem in problems {
-                eprintln!("host-harness: {problem}");
+                crate::say(problem);
             }
             Ok(Configuration { config, files: FileSet(files.seen.into_inner()) })
         }

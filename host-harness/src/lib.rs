@@ -23,9 +23,17 @@ pub mod statistics;
 
 mod progress;
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
 use crate::exit::ExitStatus;
 
 /// Runs the command that the process's arguments ask for. Errors are said on stderr.
 pub fn main() -> ExitStatus {
     cli::main()
+}
+
+/// Says something to a person, on a line of stderr. That nobody listens is no reason to stop working.
+fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "host-harness: {text}");
 }

@@ -82,10 +82,8 @@ impl Pipeline {
     fn tell(&self, why: &str) {
         let number = self.statistics.read + 1;
         match self.statistics.failed {
-            ..FAILURES_TOLD => eprintln!("host-harness: record {number} was not filtered: {why}"),
-            FAILURES_TOLD => {
-                eprintln!("host-harness: more records were not filtered; see audit.error in them")
-            }
+            ..FAILURES_TOLD => crate::say(format_args!("record {number} was not filtered: {why}")),
+            FAILURES_TOLD => crate::say("more records were not filtered; audit.error in them says why"),
             _ => {}
         }
     }

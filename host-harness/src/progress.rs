@@ -1,5 +1,6 @@
 //! A bar on the terminal of whoever waits.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Read};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,8 +35,8 @@ impl Progress {
     }
 
     /// Says something to a person, above the bar where there is one.
-    pub(crate) fn say(&self, text: &str) {
-        self.0.suspend(|| eprintln!("host-harness: {text}"));
+    pub(crate) fn say(&self, text: impl Display) {
+        self.0.suspend(|| crate::say(text));
     }
 
     /// Takes the bar away.

@@ -1,4 +1,5 @@
 //! The command line from outside: what goes to which stream, and how it ends.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -186,6 +187,16 @@ fn a_reader_that_goes_away_is_no_error() {
         writer.join().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
     }
+}
+
+#[test]
+fn that_nobody_reads_the_messages_is_no_error() {
+    let mut child = command(&["run", "--engine", "native", "--max-line-bytes", "10"]).spawn().unwrap();
+    drop(child.stderr.take());
+    child.stdin.take().unwrap().write_all(b"first\nmuch too long\nlast").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "one line was too long");
+    assert_eq!(text(&output.stdout).lines().count(), 2);
 }
 
 #[test]

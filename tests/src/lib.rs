@@ -1,5 +1,5 @@
 //! Helpers shared by the end-to-end tests: the real module, and both hosts with one configuration.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -76,7 +76,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
         done.as_ref().is_err_and(|error| ExitStatus::of(error) == ExitStatus::Success)
     };
     if !arguments.quiet && !is_gone(&filtered) && !is_gone(&written) {
-        eprint!("{statistics}");
+        // As everywhere on stderr: that nobody reads it is no error.
+        let _ = write!(io::stderr(), "{statistics}");
     }
     super::write_statistics(arguments.filter.stats.as_deref(), statistics)?;
     filtered.and(written)?;
@@ -168,7 +169,7 @@ fn filter_lines(
             Some(Line::TooLong { bytes }) => bytes,
         };
         pipeline.count_too_long();
-        progress.say(&format!(
+        progress.say(format_args!(
             "{}, line {}: left out, since it has {bytes} bytes and --max-line-bytes is {limit}",
             lines.name(),
             lines.number()
