@@ -1,5 +1,5 @@
 //! What the wasmtime host does with modules that behave, and with those that do not: each written by hand.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
 
 use std::time::Duration;
 
