@@ -89,6 +89,24 @@ impl Config {
     pub fn output_key(&self) -> &str {
         &self.output_key
     }
+
+    /// The audit policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The Sigma rules, those that are built in included.
+    #[must_use]
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// The names of the routes in their order.
+    #[must_use]
+    pub fn routes(&self) -> &[String] {
+        &self.routes.names
+    }
 }
 
 /// What came of reading a configuration.

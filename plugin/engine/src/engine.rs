@@ -4,6 +4,7 @@ use crate::audit::Findings;
 use crate::config::Config;
 use crate::detect::{self, RuleId};
 use crate::emit::{self, Edits};
+use crate::explain::{Cause, Unwatched, Witness};
 use crate::json;
 use crate::policy::{Level, trim};
 use crate::record::{Bodies, Event, TopLevel, Touched, Unreadable};
@@ -66,10 +67,20 @@ impl Engine {
     /// Filters one record and appends what goes on to `out`: a JSON object on one line if the record was
     /// on one, or nothing where the record is dropped. Never fails and never panics, whatever the record.
     pub fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Outcome {
-        let refused = match self.event(record, None, out) {
+        self.filter_watched(record, out, &mut Unwatched)
+    }
+
+    /// The same, with somebody looking on.
+    pub(crate) fn filter_watched(
+        &mut self,
+        record: &[u8],
+        out: &mut Vec<u8>,
+        witness: &mut impl Witness,
+    ) -> Outcome {
+        let refused = match self.event(record, None, out, witness) {
             Err(Refused::NotUtf8) => {
                 let mended = String::from_utf8_lossy(record);
-                self.event(mended.as_bytes(), Some(INVALID_UTF8), out)
+                self.event(mended.as_bytes(), Some(INVALID_UTF8), out, witness)
             }
             result => result,
         };
@@ -88,7 +99,13 @@ impl Engine {
     }
 
     /// The stages, one after the other.
-    fn event(&mut self, record: &[u8], note: Option<&str>, out: &mut Vec<u8>) -> Result<Outcome, Refused> {
+    fn event(
+        &mut self,
+        record: &[u8],
+        note: Option<&str>,
+        out: &mut Vec<u8>,
+        witness: &mut impl Witness,
+    ) -> Result<Outcome, Refused> {
         let Config { policy, normalizer, rules, routes, keep_severity, .. } = &self.config;
         let key = self.config.output_key.as_bytes();
         let scratch = &mut self.scratch;
@@ -96,11 +113,18 @@ impl Engine {
         let mut event = Event::read_head(record, key)?;
 
         let decision = policy.evaluate(&event);
-        if decision.stage_omitted || decision.level == Level::None && keep_severity.is_none() {
+        witness.decided(policy, &event, &decision);
+        if decision.stage_omitted && witness.drops(Cause::Stage) {
+            return Ok(Outcome::Dropped);
+        }
+        if decision.level == Level::None && keep_severity.is_none() && witness.drops(Cause::Level) {
             return Ok(Outcome::Dropped);
         }
         event.read_rest(key, kept_bodies(decision.level_of(&event)))?;
-        if event.response_code().is_some_and(|code| self.config.omit_response_codes.contains(&code)) {
+        if let Some(code) = event.response_code()
+            && self.config.omit_response_codes.contains(&code)
+            && witness.drops(Cause::ResponseCode(code))
+        {
             return Ok(Outcome::Dropped);
         }
         if event.non_ascii() && std::str::from_utf8(record).is_err() {
@@ -118,7 +142,7 @@ impl Engine {
         findings.notes.extend(scratch.rules.cut_short().then_some(RULES_CUT_SHORT));
 
         let kept_for_severity = decision.level == Level::None;
-        if kept_for_severity && findings.severity < *keep_severity {
+        if kept_for_severity && findings.severity < *keep_severity && witness.drops(Cause::Severity) {
             return Ok(Outcome::Dropped);
         }
         // An event tells of its request at least at Metadata, whatever it says of itself.
@@ -138,6 +162,8 @@ impl Engine {
         edit(&event, &findings, decision.omit_managed_fields, &mut scratch.cuts, &mut scratch.edits);
         scratch.audit.clear();
         findings.write(&mut scratch.audit);
+        let hits = scratch.hits.iter().filter_map(|hit| rules.rule(*hit));
+        witness.finds(&event, normalizer, hits, &scratch.audit);
         emit::write(record, event.close(), &mut scratch.edits, key, &scratch.audit, out);
         Ok(Outcome::Kept)
     }

@@ -12,6 +12,7 @@
 
 pub mod config;
 mod engine;
+pub mod explain;
 
 mod audit;
 pub mod detect;

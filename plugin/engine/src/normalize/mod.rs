@@ -92,6 +92,11 @@ impl Normalizer {
         Self { settings }
     }
 
+    /// Whether a trusted proxy has the address, written in canonical form.
+    pub(crate) fn trusts(&self, address: &str) -> bool {
+        address.parse().is_ok_and(|ip| self.settings.trusted_proxies.contains(ip))
+    }
+
     /// Finds out who did what from where.
     #[must_use]
     pub fn normalize<'a>(&self, event: &Event<'a>) -> Normalized<'a> {

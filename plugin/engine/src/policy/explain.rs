@@ -1,7 +1,7 @@
 //! Why a policy decided as it did: each rule up to the one that matched, and what ruled it out.
 
 use super::matching::{self, Field};
-use super::model::Rule;
+use super::model::{Level, Rule};
 use super::request::Request;
 use std::fmt;
 
@@ -12,6 +12,8 @@ pub struct Considered {
     pub rule: usize,
     /// The line it begins on, from 1.
     pub line: u32,
+    /// Its level.
+    pub level: Level,
     /// What ruled it out; none for the last one if that matched.
     pub mismatch: Option<Mismatch>,
 }
@@ -77,6 +79,7 @@ pub(super) fn explain(rules: &[Rule], request: &Request<'_>) -> Vec<Considered> 
         considered.push(Considered {
             rule: index,
             line: rule.line,
+            level: rule.level,
             mismatch: mismatch.map(|field| Mismatch { field, seen: seen(field, request) }),
         });
         if mismatch.is_none() {

@@ -45,6 +45,8 @@ use std::sync::Arc;
 /// An audit policy, read and found valid.
 #[derive(Debug)]
 pub struct Policy {
+    /// The file it is from, as the user named it.
+    file: Arc<str>,
     /// Where the policy begins in its file, from 1.
     line: u32,
     rules: Vec<Rule>,
@@ -95,9 +97,21 @@ impl Policy {
         read::node(node, file, path, problems)
     }
 
-    fn new(line: u32, rules: Vec<Rule>, omit_stages: Stages, omit_managed_fields: bool) -> Self {
+    fn new(
+        file: &Arc<str>,
+        line: u32,
+        rules: Vec<Rule>,
+        omit_stages: Stages,
+        omit_managed_fields: bool,
+    ) -> Self {
         let index = Index::new(&rules);
-        Self { line, rules, omit_stages, omit_managed_fields, index }
+        Self { file: Arc::clone(file), line, rules, omit_stages, omit_managed_fields, index }
+    }
+
+    /// The file it is from, as the user named it.
+    #[must_use]
+    pub fn file(&self) -> &Arc<str> {
+        &self.file
     }
 
     /// The rules in their order.

@@ -141,7 +141,7 @@ impl Reader<'_> {
                 "a policy needs at least one rule; to keep everything, write - level: RequestResponse";
             self.error(node.line, &join(path, "rules"), message);
         }
-        Some(Policy::new(node.line, rules, omit_stages, omit_managed_fields.unwrap_or(false)))
+        Some(Policy::new(self.file, node.line, rules, omit_stages, omit_managed_fields.unwrap_or(false)))
     }
 
     /// Whether there is a version, be it a wrong one.

@@ -525,7 +525,7 @@ proptest! {
         rules in prop::collection::vec(generate::rule(), 1..80),
         events in prop::collection::vec(generate::event(), 1..16),
     ) {
-        let policy = Policy::new(1, rules, Stages::NONE, false);
+        let policy = Policy::new(&"policy.yaml".into(), 1, rules, Stages::NONE, false);
         for event in &events {
             decide(&policy, event);
         }
@@ -537,7 +537,7 @@ proptest! {
         rules in prop::collection::vec(generate::rule(), 2..8),
         events in prop::collection::vec(generate::event(), 1..40),
     ) {
-        let policy = Policy::new(1, rules, Stages::NONE, false);
+        let policy = Policy::new(&"policy.yaml".into(), 1, rules, Stages::NONE, false);
         let mut problems = Problems::default();
         policy.lint(&"policy.yaml".into(), "", &mut problems);
         let unreachable: Vec<String> = problems
