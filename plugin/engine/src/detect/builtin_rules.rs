@@ -7,7 +7,7 @@ use crate::problem::Problems;
 use crate::record::Event;
 use crate::yaml::{self, Node, Resolved, Value};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the tags in the namespace `audit` may be: those of the `audit` object's documentation.
@@ -20,7 +20,7 @@ const TAGS: &str = "exec attach port-forward ephemeral-container proxy anonymous
     audit-tamper unauthorized scanner-user-agent debug-node cve ram-user container-command";
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules")
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../rules")
 }
 
 /// A rule's file, without its directory and ending.
@@ -39,8 +39,10 @@ fn all_rules_load_without_problems_and_have_ids_of_their_own() {
 
 #[test]
 fn all_rules_are_documented() {
-    for (file, text) in BUILTIN {
-        let document = yaml::parse(text).unwrap().remove(0);
+    for (file, _) in BUILTIN {
+        // The engine has no text of its own for what is for people.
+        let text = std::fs::read_to_string(directory().join(format!("{}.yml", stem(file)))).unwrap();
+        let document = yaml::parse(&text).unwrap().remove(0);
         let text_of = |field: &str| {
             document.get(field).and_then(Node::str).unwrap_or_else(|| panic!("{file}: no {field}"))
         };
@@ -77,7 +79,8 @@ fn check_tags(file: &str, document: &Node) {
         match tag.split_once('.') {
             Some(("audit", tag)) => short.push(tag),
             Some(("attack", technique)) => techniques += usize::from(technique.starts_with('t')),
-            _ => panic!("{file}: {tag} is neither of ATT&CK nor of the namespace audit"),
+            Some(("cve", number)) => assert!(is_cve(number), "{file}: {tag} is no number of a CVE"),
+            _ => panic!("{file}: {tag} is neither of ATT&CK nor of the namespaces audit and cve"),
         }
     }
     assert!(techniques > 0, "{file}: no technique of ATT&CK");
@@ -86,9 +89,17 @@ fn check_tags(file: &str, document: &Node) {
     assert!(stem(file).starts_with(tag), "{file}: the name does not start with the tag {tag}");
 }
 
+/// Whether that is a year and a number, as in `2021-25740`.
+fn is_cve(number: &str) -> bool {
+    let digits = |text: &str, least| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
+    number.split_once('-').is_some_and(|(year, number)| year.len() == 4 && digits(year, 4) && digits(number, 4))
+}
+
 #[test]
 fn all_rules_hold_on_their_events_and_not_on_near_misses() {
-    let normalizer = Normalizer::new(Settings::default());
+    // One of the documentation ranges is on the list of high risk.
+    let high_risk = ["198.51.100.0/24".parse().unwrap()].into_iter().collect();
+    let normalizer = Normalizer::new(Settings { high_risk, ..Settings::default() });
     for (file, text) in BUILTIN {
         let mut problems = Problems::default();
         let mut builder = RuleSet::builder(BTreeSet::new());
