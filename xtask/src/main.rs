@@ -12,6 +12,7 @@
 //! command line.
 
 mod ci;
+mod demo;
 mod module;
 mod plugin;
 mod process;
@@ -42,6 +43,9 @@ enum Task {
         #[arg(long)]
         check_reproducible: bool,
     },
+    /// Builds everything and shows it on the sample log
+    #[command(after_help = demo::HELP)]
+    Demo,
     /// Runs what CI runs: formatting, lints, the module, the command line, all tests, tidy
     #[command(after_help = ci::HELP)]
     Ci,
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().task {
         Task::Plugin { check_reproducible: false } => plugin::run(),
         Task::Plugin { check_reproducible: true } => plugin::check_reproducible(),
+        Task::Demo => demo::run(),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
     };

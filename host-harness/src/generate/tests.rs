@@ -369,7 +369,7 @@ fn credentials_in_config_maps_show_only_where_bodies_do() {
 
 /// The options of the sample log, which `tests/fixtures/README.md` names.
 fn sample_options() -> Options {
-    Options { events: 1_200, seed: 10, max_event_bytes: Some(200_000), ..Options::default() }
+    Options { events: 400, seed: 10, max_event_bytes: Some(20_000), ..Options::default() }
 }
 
 /// `UPDATE_FIXTURES=1 cargo test -p host-harness sample_log` writes it anew.
