@@ -49,8 +49,12 @@ impl<'a> Findings<'a> {
 
     /// Appends the object, with its members in the order in which the documentation lists them.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"level\":");
-        out.extend_from_slice(self.level.unwrap_or(Level::Metadata).as_json());
+        let start = out.len();
+        out.push(b'{');
+        if let Some(level) = self.level {
+            out.extend_from_slice(b",\"level\":");
+            out.extend_from_slice(level.as_json());
+        }
         if let Some(rule) = self.policy_rule {
             out.extend_from_slice(b",\"policy_rule\":");
             json::push_number(out, i64::try_from(rule).unwrap_or(i64::MAX));
@@ -67,6 +71,10 @@ impl<'a> Findings<'a> {
         }
         if !self.notes.is_empty() {
             push_member(out, "error", self.notes.join("; ").as_bytes());
+        }
+        // Every member wrote a comma before itself, the first one too.
+        if out.get(start + 1) == Some(&b',') {
+            out.remove(start + 1);
         }
         out.push(b'}');
     }

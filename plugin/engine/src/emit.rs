@@ -3,7 +3,10 @@
 //! Nothing is parsed and written again: what is not cut or replaced is the same to the byte.
 
 use crate::json;
-use crate::record::Place;
+use crate::policy::trim;
+use crate::record::{Piece, Place};
+use crate::sort::sort;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What to change in a record, in any order, by offsets into its bytes.
@@ -12,10 +15,11 @@ pub(crate) struct Edits {
     list: Vec<Edit>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Edit {
-    range: Range<usize>,
-    with: &'static [u8],
+    start: usize,
+    end: usize,
+    with: Cow<'static, [u8]>,
 }
 
 impl Edits {
@@ -25,7 +29,7 @@ impl Edits {
 
     /// Leaves bytes out; the caller sees to it that what stays is JSON.
     pub(crate) fn cut(&mut self, range: Range<usize>) {
-        self.list.push(Edit { range, with: b"" });
+        self.push(range, Cow::Borrowed(b""));
     }
 
     /// Leaves a member out together with the comma after it. Where none follows, the comma before it
@@ -41,7 +45,61 @@ impl Edits {
 
     /// Writes something else in place of a value.
     pub(crate) fn replace(&mut self, place: Place, with: &'static [u8]) {
-        self.list.push(Edit { range: place.value..place.end, with });
+        self.push(place.value..place.end, Cow::Borrowed(with));
+    }
+
+    fn push(&mut self, range: Range<usize>, with: Cow<'static, [u8]>) {
+        self.list.push(Edit { start: range.start, end: range.end, with });
+    }
+
+    /// Turns changes to an event's text into changes to the record that it was taken from. What of the text
+    /// stands in no piece does not stand in the record either.
+    ///
+    /// `pieces` are in the order of the text and do not overlap.
+    pub(crate) fn put_back(&mut self, text: &[u8], pieces: &[Piece], record: &[u8]) {
+        sort(&mut self.list);
+        let list = std::mem::take(&mut self.list);
+        let mut rest = list.as_slice();
+        let mut gone = Vec::new();
+        for piece in pieces {
+            while let Some((first, later)) = rest.split_first()
+                && first.end <= piece.text.start
+            {
+                rest = later;
+            }
+            let is_inside = |edit: &&Edit| piece.text.start <= edit.start && edit.end <= piece.text.end;
+            let inside = rest.iter().take_while(is_inside).count();
+            let (within, later) = rest.split_at_checked(inside).unwrap_or_default();
+            if later.first().is_some_and(|edit| edit.start < piece.text.end) {
+                gone.push(piece.place);
+            } else if !within.is_empty() {
+                self.put_back_into(text, piece, within);
+                rest = later;
+            }
+        }
+        sort(&mut gone);
+        let mut cuts = Vec::new();
+        for place in gone {
+            trim::cut_member(record, place, &mut cuts);
+        }
+        for cut in cuts {
+            self.cut(cut);
+        }
+    }
+
+    fn put_back_into(&mut self, text: &[u8], piece: &Piece, edits: &[Edit]) {
+        let Place { value, end, .. } = piece.place;
+        if piece.quoted {
+            let mut string = vec![b'"'];
+            apply(text, piece.text.clone(), edits, &mut string, json::push_escaped);
+            string.push(b'"');
+            self.push(value..end, Cow::Owned(string));
+            return;
+        }
+        for edit in edits {
+            let moved = |offset: usize| value + offset.saturating_sub(piece.text.start);
+            self.push(moved(edit.start)..moved(edit.end), edit.with.clone());
+        }
     }
 }
 
@@ -72,19 +130,24 @@ pub(crate) fn write(
 
 /// Appends a range of `src` with the edits that fall into it.
 fn copy_edited(src: &[u8], range: Range<usize>, edits: &mut Edits, out: &mut Vec<u8>) {
-    edits.list.sort_by_key(|edit| edit.range.start);
+    sort(&mut edits.list);
+    apply(src, range, &edits.list, out, Vec::extend_from_slice);
+}
+
+/// Gives `push` what remains of a range of `src` after the edits, which are in their order and within it.
+fn apply(src: &[u8], range: Range<usize>, edits: &[Edit], out: &mut Vec<u8>, push: fn(&mut Vec<u8>, &[u8])) {
     let mut from = range.start;
-    for edit in &edits.list {
+    for edit in edits {
         // Where edits overlap, what any of them takes away is gone.
-        if edit.range.start < from {
-            from = from.max(edit.range.end);
+        if edit.start < from {
+            from = from.max(edit.end);
             continue;
         }
-        out.extend_from_slice(src.get(from..edit.range.start).unwrap_or_default());
-        out.extend_from_slice(edit.with);
-        from = edit.range.end;
+        push(out, src.get(from..edit.start).unwrap_or_default());
+        push(out, &edit.with);
+        from = edit.end;
     }
-    out.extend_from_slice(src.get(from..range.end).unwrap_or_default());
+    push(out, src.get(from..range.end).unwrap_or_default());
 }
 
 #[cfg(test)]

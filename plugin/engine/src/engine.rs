@@ -7,7 +7,8 @@ use crate::emit::{self, Edits};
 use crate::explain::{Cause, Unwatched, Witness};
 use crate::json;
 use crate::policy::{Level, trim};
-use crate::record::{Bodies, Event, TopLevel, Touched, Unreadable};
+use crate::record::{Bodies, Envelope, Event, List, Nature, TopLevel, Touched, Unreadable};
+use std::fmt;
 use std::ops::Range;
 
 /// Said of an event whose strings were not all UTF-8.
@@ -48,7 +49,29 @@ struct Scratch {
 /// Why an event cannot be filtered from these bytes.
 enum Refused {
     Unreadable(Unreadable),
+    /// What stands in the member of that name begins like an event, and is none.
+    Within(&'static str, Unreadable),
     NotUtf8,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => why.fmt(f),
+            Self::Within(member, why) => write!(f, "{member}: {why}"),
+            // Not reached: the second time the bytes are UTF-8.
+            Self::NotUtf8 => f.write_str(INVALID_UTF8),
+        }
+    }
+}
+
+/// What became of an event.
+enum Verdict {
+    Dropped,
+    /// `Scratch` has what changes in its text, and its `audit` object. `close` is the offset of its closing brace.
+    Kept {
+        close: usize,
+    },
 }
 
 impl From<Unreadable> for Refused {
@@ -77,19 +100,14 @@ impl Engine {
         out: &mut Vec<u8>,
         witness: &mut impl Witness,
     ) -> Outcome {
-        let refused = match self.event(record, None, out, witness) {
+        let result = match self.record(record, None, out, witness) {
             Err(Refused::NotUtf8) => {
                 let mended = String::from_utf8_lossy(record);
-                self.event(mended.as_bytes(), Some(INVALID_UTF8), out, witness)
+                self.record(mended.as_bytes(), Some(INVALID_UTF8), out, witness)
             }
             result => result,
         };
-        match refused {
-            Ok(outcome) => outcome,
-            Err(Refused::Unreadable(why)) => self.pass_through(record, why, out),
-            // Not reached: the second time the bytes are UTF-8.
-            Err(Refused::NotUtf8) => self.pass_through(record, Unreadable::NotAnObject, out),
-        }
+        result.unwrap_or_else(|refused| self.pass_through(record, &refused, out))
     }
 
     /// To be called before the next record where a call was cut short in its middle (a trap in a host):
@@ -98,7 +116,29 @@ impl Engine {
         std::mem::forget(std::mem::take(&mut self.scratch));
     }
 
-    /// The stages, one after the other.
+    /// A record of any shape. What is an event itself pays nothing for the others.
+    fn record(
+        &mut self,
+        record: &[u8],
+        note: Option<&str>,
+        out: &mut Vec<u8>,
+        witness: &mut impl Witness,
+    ) -> Result<Outcome, Refused> {
+        let why = match self.event(record, note, out, witness) {
+            Err(Refused::Unreadable(why @ (Unreadable::NotAnAuditEvent | Unreadable::WrongType(_)))) => why,
+            result => return result,
+        };
+        let envelope = Envelope::read(record, self.config.output_key.as_bytes())?;
+        if envelope.non_ascii && std::str::from_utf8(record).is_err() {
+            return Err(Refused::NotUtf8);
+        }
+        match envelope.list() {
+            Some(list) => self.list(record, &list, why, note, out),
+            None => self.wrapped(record, &envelope, why, note, out, witness),
+        }
+    }
+
+    /// A record that is an event.
     fn event(
         &mut self,
         record: &[u8],
@@ -106,32 +146,174 @@ impl Engine {
         out: &mut Vec<u8>,
         witness: &mut impl Witness,
     ) -> Result<Outcome, Refused> {
+        let Verdict::Kept { close } = self.judge(record, None, note, witness)? else {
+            return Ok(Outcome::Dropped);
+        };
+        let Scratch { edits, audit, .. } = &mut self.scratch;
+        emit::write(record, close, edits, self.config.output_key.as_bytes(), audit, out);
+        Ok(Outcome::Kept)
+    }
+
+    /// A record that holds one event. `why` is why it is none itself.
+    fn wrapped(
+        &mut self,
+        record: &[u8],
+        envelope: &Envelope<'_>,
+        why: Unreadable,
+        note: Option<&str>,
+        out: &mut Vec<u8>,
+        witness: &mut impl Witness,
+    ) -> Result<Outcome, Refused> {
+        let Some(found) = envelope.event() else { return Err(why.into()) };
+        let mut verdict = self.judge(&found.text, Some(&found.nature), note, witness);
+        if let Nature::Embedded(member) = found.nature {
+            if let Err(Refused::Unreadable(Unreadable::NotAnAuditEvent | Unreadable::WrongType(_))) = verdict
+            {
+                verdict = self.mapped(&found.text, verdict, note, witness);
+            }
+            verdict = verdict.map_err(|refused| match refused {
+                Refused::Unreadable(Unreadable::NotAnAuditEvent) => why.into(),
+                Refused::Unreadable(why) => Refused::Within(member, why),
+                refused => refused,
+            });
+        }
+        let Verdict::Kept { .. } = verdict? else { return Ok(Outcome::Dropped) };
+        let Scratch { edits, audit, .. } = &mut self.scratch;
+        edits.put_back(&found.text, &found.pieces, record);
+        for &place in &envelope.outputs {
+            edits.cut_member(record, place);
+        }
+        emit::write(record, envelope.close, edits, self.config.output_key.as_bytes(), audit, out);
+        Ok(Outcome::Kept)
+    }
+
+    /// An event in another form that was found in a record's member: a Google Cloud entry from Pub/Sub, say. What
+    /// changes in it is left in `Scratch` as changes to `text`.
+    fn mapped(
+        &mut self,
+        text: &[u8],
+        refused: Result<Verdict, Refused>,
+        note: Option<&str>,
+        witness: &mut impl Witness,
+    ) -> Result<Verdict, Refused> {
+        let envelope = Envelope::read(text, self.config.output_key.as_bytes())?;
+        let Some(found) = envelope.mapped() else { return refused };
+        let verdict = self.judge(&found.text, Some(&found.nature), note, witness)?;
+        self.scratch.edits.put_back(&found.text, &found.pieces, text);
+        Ok(verdict)
+    }
+
+    /// A list of records: each goes its own way, and those that are dropped go with their comma. Nobody looks on.
+    fn list(
+        &mut self,
+        record: &[u8],
+        list: &List,
+        why: Unreadable,
+        note: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Refused> {
+        let array = record.get(list.array.clone()).unwrap_or_default();
+        let start = out.len();
+        out.extend_from_slice(record.get(..=list.array.start).unwrap_or_default());
+        let (mut kept, mut dropped, mut passed) = (0_usize, 0_usize, 0_usize);
+        // What stands between the bracket and the first element, and between elements.
+        let mut indent: &[u8] = b"";
+        let mut end = 1;
+        for element in json::element_ranges(json::Raw(array)) {
+            let gap = array.get(end..element.start).unwrap_or_default();
+            end = element.end;
+            if kept + dropped + passed == 0 {
+                indent = gap;
+            }
+            let before = out.len();
+            out.extend_from_slice(if kept + passed == 0 { indent } else { gap });
+            match self.element(array.get(element).unwrap_or_default(), note, out) {
+                Outcome::Kept => kept += 1,
+                Outcome::PassedThrough => passed += 1,
+                Outcome::Dropped => {
+                    dropped += 1;
+                    out.truncate(before);
+                }
+            }
+        }
+        if kept + dropped == 0 && (passed == 0 || !list.of_events) {
+            out.truncate(start);
+            return Err(why.into());
+        }
+        if kept + passed == 0 {
+            out.truncate(start);
+            return Ok(Outcome::Dropped);
+        }
+        out.extend_from_slice(array.get(end..).unwrap_or_default());
+        out.extend_from_slice(record.get(list.array.end..=list.close).unwrap_or_default());
+        Ok(if kept == 0 { Outcome::PassedThrough } else { Outcome::Kept })
+    }
+
+    /// An element of a list: a record like any other, except that it is no list.
+    fn element(&mut self, record: &[u8], note: Option<&str>, out: &mut Vec<u8>) -> Outcome {
+        let witness = &mut Unwatched;
+        let result = match self.event(record, note, out, witness) {
+            Err(Refused::Unreadable(why @ (Unreadable::NotAnAuditEvent | Unreadable::WrongType(_)))) => {
+                Envelope::read(record, self.config.output_key.as_bytes())
+                    .map_err(Refused::from)
+                    .and_then(|envelope| self.wrapped(record, &envelope, why, note, out, witness))
+            }
+            result => result,
+        };
+        result.unwrap_or_else(|refused| match record.first() {
+            Some(b'{') => self.pass_through(record, &refused, out),
+            // There is no place for a reason in it.
+            _ => {
+                out.extend_from_slice(record);
+                Outcome::PassedThrough
+            }
+        })
+    }
+
+    /// The stages, one after the other, for one event's text. `nature` says what it is if it is not as the API
+    /// server wrote it, in a record of its own.
+    fn judge(
+        &mut self,
+        text: &[u8],
+        nature: Option<&Nature>,
+        note: Option<&str>,
+        witness: &mut impl Witness,
+    ) -> Result<Verdict, Refused> {
         let Config { policy, normalizer, rules, routes, keep_severity, .. } = &self.config;
         let key = self.config.output_key.as_bytes();
         let scratch = &mut self.scratch;
 
-        let mut event = Event::read_head(record, key)?;
+        let mut event = Event::read_head(text, key)?;
 
-        let decision = policy.evaluate(&event);
-        witness.decided(policy, &event, &decision);
-        if decision.stage_omitted && witness.drops(Cause::Stage) {
-            return Ok(Outcome::Dropped);
+        // What ran in a container is no request: the policy says nothing about it.
+        let decision = (!matches!(nature, Some(Nature::Command(_)))).then(|| policy.evaluate(&event));
+        if let Some(decision) = &decision {
+            witness.decided(policy, &event, decision);
+            if decision.stage_omitted && witness.drops(Cause::Stage) {
+                return Ok(Verdict::Dropped);
+            }
+            if decision.level == Level::None && keep_severity.is_none() && witness.drops(Cause::Level) {
+                return Ok(Verdict::Dropped);
+            }
         }
-        if decision.level == Level::None && keep_severity.is_none() && witness.drops(Cause::Level) {
-            return Ok(Outcome::Dropped);
-        }
-        event.read_rest(key, kept_bodies(decision.level_of(&event)))?;
+        let level = decision.map(|decision| decision.level_of(&event));
+        event.read_rest(key, level.map_or(Bodies::Both, kept_bodies))?;
         if let Some(code) = event.response_code()
             && self.config.omit_response_codes.contains(&code)
             && witness.drops(Cause::ResponseCode(code))
         {
-            return Ok(Outcome::Dropped);
+            return Ok(Verdict::Dropped);
         }
-        if event.non_ascii() && std::str::from_utf8(record).is_err() {
+        if event.non_ascii() && std::str::from_utf8(text).is_err() {
             return Err(Refused::NotUtf8);
         }
 
-        let normalized = normalizer.normalize(&event);
+        let mut normalized = normalizer.normalize(&event);
+        match nature {
+            Some(Nature::Command(exec)) => normalized.set_process(exec.clone()),
+            Some(Nature::Rebuilt) => normalized.set_without_query(),
+            Some(Nature::Embedded(_) | Nature::Mapped) | None => {}
+        }
 
         let mut findings = Findings::new(&normalized);
         scratch.hits.clear();
@@ -141,13 +323,13 @@ impl Engine {
         findings.notes.extend(normalized.note());
         findings.notes.extend(scratch.rules.cut_short().then_some(RULES_CUT_SHORT));
 
-        let kept_for_severity = decision.level == Level::None;
+        let kept_for_severity = decision.is_some_and(|decision| decision.level == Level::None);
         if kept_for_severity && findings.severity < *keep_severity && witness.drops(Cause::Severity) {
-            return Ok(Outcome::Dropped);
+            return Ok(Verdict::Dropped);
         }
         // An event tells of its request at least at Metadata, whatever it says of itself.
-        findings.level = Some(decision.level_of(&event).max(Level::Metadata));
-        findings.policy_rule = decision.rule;
+        findings.level = level.map(|level| level.max(Level::Metadata));
+        findings.policy_rule = decision.and_then(|decision| decision.rule);
 
         scratch.message.clear();
         normalized.write_message(&event, &mut scratch.message);
@@ -159,18 +341,20 @@ impl Engine {
             .map(String::as_str);
 
         scratch.edits.clear();
-        edit(&event, &findings, decision.omit_managed_fields, &mut scratch.cuts, &mut scratch.edits);
+        if let (Some(decision), Some(level)) = (decision, findings.level) {
+            let omit_managed_fields = decision.omit_managed_fields;
+            edit(&event, level, omit_managed_fields, nature.is_none(), &mut scratch.cuts, &mut scratch.edits);
+        }
         scratch.audit.clear();
         findings.write(&mut scratch.audit);
         let hits = scratch.hits.iter().filter_map(|hit| rules.rule(*hit));
         witness.finds(&event, normalizer, hits, &scratch.audit);
-        emit::write(record, event.close(), &mut scratch.edits, key, &scratch.audit, out);
-        Ok(Outcome::Kept)
+        Ok(Verdict::Kept { close: event.close() })
     }
 
     /// Lets a record go on with the reason why it was not treated as an audit event. An object keeps its
     /// bytes; what is none goes into the member where Fluent Bit's `tail` puts a line that it does not parse.
-    fn pass_through(&mut self, record: &[u8], why: Unreadable, out: &mut Vec<u8>) -> Outcome {
+    fn pass_through(&mut self, record: &[u8], why: &Refused, out: &mut Vec<u8>) -> Outcome {
         let key = self.config.output_key.as_bytes();
         let routes = &self.config.routes;
         let Scratch { edits, audit, .. } = &mut self.scratch;
@@ -210,15 +394,16 @@ fn kept_bodies(level: Level) -> Bodies {
     }
 }
 
-/// What changes in the event's bytes: the level, the bodies that go, and an `audit` object from an earlier pass.
+/// What changes in the event's bytes: the level, the bodies that go, and an `audit` object from an earlier pass
+/// where that is due `in_the_event`.
 fn edit(
     event: &Event<'_>,
-    findings: &Findings<'_>,
+    level: Level,
     omit_managed_fields: bool,
+    in_the_event: bool,
     cuts: &mut Vec<Range<usize>>,
     edits: &mut Edits,
 ) {
-    let level = findings.level.unwrap_or(Level::Metadata);
     cuts.clear();
     trim::cuts(event, level, omit_managed_fields, cuts);
     for cut in cuts.drain(..) {
@@ -229,7 +414,8 @@ fn edit(
         match touched {
             Touched::Level if unchanged => {}
             Touched::Level => edits.replace(place, level.as_json()),
-            Touched::Output => edits.cut_member(event.object().0, place),
+            Touched::Output if in_the_event => edits.cut_member(event.object().0, place),
+            Touched::Output => {}
             Touched::RequestObject | Touched::ResponseObject => {}
         }
     }

@@ -12,5 +12,6 @@ mod write;
 pub use scan::{Error, Scanned, scan};
 pub(crate) use scan::{HIGH, skip_string, skip_value, skip_whitespace};
 pub use text::Text;
+pub(crate) use walk::element_ranges;
 pub use walk::{Kind, Raw, elements, members};
 pub use write::{push_escaped, push_number, push_string};

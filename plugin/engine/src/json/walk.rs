@@ -2,6 +2,7 @@
 
 use super::scan::{skip_string, skip_value, skip_whitespace};
 use super::text::Text;
+use std::ops::Range;
 
 /// A JSON value as it stands in the record, without surrounding whitespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,11 @@ pub fn members(value: Raw<'_>) -> impl Iterator<Item = (Text<'_>, Raw<'_>)> {
 
 /// The elements of an array in their order; of anything else, none.
 pub fn elements(value: Raw<'_>) -> impl Iterator<Item = Raw<'_>> {
+    element_ranges(value).filter_map(move |range| value.0.get(range).map(Raw))
+}
+
+/// Where in an array its elements stand, in their order; of anything else, nowhere.
+pub(crate) fn element_ranges(value: Raw<'_>) -> impl Iterator<Item = Range<usize>> {
     let src = if value.kind() == Kind::Array { value.0 } else { &[] };
     let mut pos = 1;
     std::iter::from_fn(move || {
@@ -95,7 +101,7 @@ pub fn elements(value: Raw<'_>) -> impl Iterator<Item = Raw<'_>> {
             return None;
         }
         pos = skip_value(src, start, &mut 0).ok()?;
-        Some(Raw(src.get(start..pos)?))
+        Some(start..pos)
     })
 }
 

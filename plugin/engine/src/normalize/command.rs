@@ -119,6 +119,16 @@ fn of_query(event: &Event<'_>, stream: Stream) -> Exec {
 }
 
 impl Exec {
+    /// What a process was started with, as something that watches containers reports it.
+    pub(crate) fn of_process(container: Option<Vec<u8>>, arguments: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut exec = Self { container, ..Self::default() };
+        let mut room = MOST_COMMAND_BYTES;
+        for argument in arguments {
+            exec.push_argument(argument, &mut room);
+        }
+        exec
+    }
+
     /// Appends the value of `exec`, a JSON object.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut separator = b'{';

@@ -149,7 +149,9 @@ pub(super) fn write(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Ve
 }
 
 fn push_operator(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
-    if normalized.operator.is_empty() {
+    if normalized.is_nobodys() {
+        out.extend_from_slice(b"a process");
+    } else if normalized.operator.is_empty() {
         out.extend_from_slice(b"an unauthenticated client");
     } else {
         push_word(out, &normalized.operator, LONGEST_WORD);

@@ -83,6 +83,8 @@ pub struct Normalized<'a> {
     pub exec: Option<Box<Exec>>,
     /// The user under whose name the request was authorised.
     user: User<'a>,
+    /// Whether this is a process that something saw in a container, and no request.
+    is_process: bool,
 }
 
 impl Normalizer {
@@ -118,6 +120,7 @@ impl Normalizer {
             outcome: classify::outcome(event),
             exec: command::exec(event),
             user: operator.user,
+            is_process: false,
         }
     }
 }
@@ -246,6 +249,7 @@ impl Normalized<'_> {
             AuditField::Operator => FieldValue::Text(&self.operator),
             AuditField::OperatorSource if self.operator.is_empty() => return None,
             AuditField::OperatorSource => text(self.operator_source.as_str()),
+            AuditField::OperatorType if self.is_nobodys() => return None,
             AuditField::OperatorType => text(self.operator_type.as_str()),
             AuditField::SourceIp => FieldValue::Text(self.source_ip.as_deref()?),
             AuditField::SourceIps => FieldValue::Text(self.source_ips.as_deref()?),
@@ -270,6 +274,24 @@ impl Normalized<'_> {
         self.get(AuditField::named(name)?)
     }
 
+    /// Takes note that the event is no request, but a process that was started in a container.
+    pub(crate) fn set_process(&mut self, exec: Exec) {
+        self.exec = Some(Box::new(exec));
+        self.outcome = Some(Outcome::Success);
+        self.is_process = true;
+    }
+
+    /// Forgets what only the query of a request tells, where the request has come without its query.
+    pub(crate) fn set_without_query(&mut self) {
+        self.exec.take_if(|exec| exec.image.is_none() && exec.command.is_empty());
+    }
+
+    /// Whether this is a process of which nobody knows who started it, which is not the same as nobody having
+    /// authenticated.
+    fn is_nobodys(&self) -> bool {
+        self.is_process && self.operator.is_empty()
+    }
+
     /// Whether the operator is a user of Alibaba Cloud's Resource Access Management.
     #[must_use]
     pub fn is_ram_user(&self) -> bool {
@@ -289,7 +311,9 @@ impl Normalized<'_> {
             push_text(out, br#","operator":""#, &self.operator);
             push_word(out, br#","operator_source":""#, self.operator_source.as_str());
         }
-        push_word(out, br#","operator_type":""#, self.operator_type.as_str());
+        if !self.is_nobodys() {
+            push_word(out, br#","operator_type":""#, self.operator_type.as_str());
+        }
         if let Some(ip) = &self.source_ip {
             push_text(out, br#","source_ip":""#, ip);
         }

@@ -35,7 +35,7 @@ pub fn cuts(event: &Event<'_>, level: Level, omit_managed_fields: bool, out: &mu
 
 /// Cuts a member of an object with the comma after it, or, where none follows, with the one before it.
 /// Members of one object have to be cut in their order.
-fn cut_member(src: &[u8], place: Place, out: &mut Vec<Range<usize>>) {
+pub(crate) fn cut_member(src: &[u8], place: Place, out: &mut Vec<Range<usize>>) {
     let after = json::skip_whitespace(src, place.end);
     if src.get(after) == Some(&b',') {
         out.push(place.name..json::skip_whitespace(src, after + 1));

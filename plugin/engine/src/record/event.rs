@@ -61,7 +61,7 @@ impl Member {
         Self::of_bytes(name.as_bytes())
     }
 
-    fn of_bytes(name: &[u8]) -> Option<Self> {
+    pub(super) fn of_bytes(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"kind" => Self::Kind,
             b"apiVersion" => Self::ApiVersion,
@@ -113,7 +113,7 @@ impl Member {
     }
 
     /// What kind of value the member has where it is not null.
-    fn kind(self) -> Option<Kind> {
+    pub(super) fn kind(self) -> Option<Kind> {
         match self {
             Self::User
             | Self::ImpersonatedUser
@@ -128,7 +128,7 @@ impl Member {
 }
 
 /// Where a member stands in the event's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Offset of the quote that opens the name.
     pub name: usize,
@@ -251,6 +251,8 @@ pub struct Event<'a> {
     /// The last known member read, and whether all so far came in the order of [`Member`].
     last: Option<Member>,
     in_order: bool,
+    /// Whether a member's name is a path into one of `Event`'s: an export of Simple Log Service.
+    in_parts: bool,
 }
 
 /// The bodies in what was passed over.
@@ -323,9 +325,11 @@ impl<'a> Event<'a> {
             paused: None,
             last: None,
             in_order: true,
+            in_parts: false,
         };
         event.scan(output_key)?;
-        if !event.is_audit_event() {
+        let in_parts = event.in_parts && event.get(Member::User).is_none();
+        if in_parts || !event.is_audit_event() {
             return Err(Unreadable::NotAnAuditEvent);
         }
         event.look_into_small_members()?;
@@ -377,7 +381,10 @@ impl<'a> Event<'a> {
             }
             let touched = match member {
                 Some(member) => Touched::of(member),
-                None => name.text.is(output_key).then_some(Touched::Output),
+                None => {
+                    self.in_parts |= name.text.raw().starts_with(b"user.");
+                    name.text.is(output_key).then_some(Touched::Output)
+                }
             };
             let place = self.scanner.skip_value(name)?;
             self.note(member, touched, place);

@@ -1,15 +1,35 @@
 //! First stage: finds the audit event in a record and gives a borrowed view of it.
 
+mod container;
 mod event;
+mod gke;
+mod shape;
+mod sls;
 mod tail;
 mod top_level;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use event::{Bodies, Touched};
 pub use event::{Event, Member, ObjectRef, Place, User};
+pub(crate) use shape::{Envelope, List, Nature};
 pub(crate) use top_level::{Name, TopLevel};
 
 use crate::json;
 use std::fmt;
+use std::ops::Range;
+
+/// A part of an event's text that stands in the record which the event was taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Where the part stands in the event's text.
+    pub(crate) text: Range<usize>,
+    /// The member of the record whose value it is.
+    pub(crate) place: Place,
+    /// Whether the record has it in a string, with escapes.
+    pub(crate) quoted: bool,
+}
 
 /// Why a record could not be treated as an audit event. Such a record passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
