@@ -13,7 +13,6 @@ mod host {
     unsafe extern "C" {
         pub(super) fn fd_prestat_get(fd: u32, prestat: *mut super::Prestat) -> u32;
         pub(super) fn fd_prestat_dir_name(fd: u32, path: *mut u8, path_len: usize) -> u32;
-        #[expect(clippy::too_many_arguments, reason = "the interface is WASI's")]
         pub(super) fn path_open(
             fd: u32,
             dirflags: u32,
