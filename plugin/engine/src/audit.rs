@@ -3,8 +3,9 @@
 
 use crate::detect::{AuditField, AuditFields, AuditValue, Rule, Severity};
 use crate::json;
-use crate::normalize::{FieldValue, Normalized};
+use crate::normalize::Normalized;
 use crate::policy::Level;
+use crate::sort::sort;
 
 /// What is known so far. Each stage adds to it; [`write`](Self::write) makes the object of it.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl<'a> Findings<'a> {
             self.rules.push(&rule.id);
             self.tags.extend(rule.tags.iter().map(|tag| &**tag));
         }
-        self.tags.sort_unstable();
+        sort(&mut self.tags);
         self.tags.dedup();
     }
 
@@ -128,23 +129,7 @@ impl AuditFields for Findings<'_> {
                 each(AuditValue::Text(self.notes.join("; ").as_bytes()))
             }
             AuditField::Error | AuditField::AlertRule | AuditField::AlertSeverity => {}
-            normalized => self.normalized_values(normalized, each),
-        }
-    }
-}
-
-impl Findings<'_> {
-    fn normalized_values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>)) {
-        match self.normalized.field(field.name()) {
-            Some(FieldValue::Text(text)) => each(AuditValue::Text(text)),
-            Some(FieldValue::Bool(value)) => each(AuditValue::Bool(value)),
-            Some(FieldValue::List(items)) => {
-                items.iter().for_each(|item| each(AuditValue::Text(item)));
-                if field == AuditField::ExecCommand {
-                    each(AuditValue::Text(&items.join(&b' ')));
-                }
-            }
-            None => {}
+            normalized => self.normalized.values(normalized, each),
         }
     }
 }
