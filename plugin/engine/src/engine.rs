@@ -132,10 +132,12 @@ impl Engine {
         if envelope.non_ascii && std::str::from_utf8(record).is_err() {
             return Err(Refused::NotUtf8);
         }
-        match envelope.list() {
-            Some(list) => self.list(record, &list, why, note, out),
-            None => self.wrapped(record, &envelope, why, note, out, witness),
+        if let Some(list) = envelope.list()
+            && let Some(outcome) = self.list(record, &list, note, out)
+        {
+            return Ok(outcome);
         }
+        self.wrapped(record, &envelope, why, note, out, witness)
     }
 
     /// A record that is an event.
@@ -155,6 +157,7 @@ impl Engine {
     }
 
     /// A record that holds one event. `why` is why it is none itself.
+    #[inline(never)]
     fn wrapped(
         &mut self,
         record: &[u8],
@@ -189,6 +192,7 @@ impl Engine {
 
     /// An event in another form that was found in a record's member: a Google Cloud entry from Pub/Sub, say. What
     /// changes in it is left in `Scratch` as changes to `text`.
+    #[inline(never)]
     fn mapped(
         &mut self,
         text: &[u8],
@@ -204,14 +208,9 @@ impl Engine {
     }
 
     /// A list of records: each goes its own way, and those that are dropped go with their comma. Nobody looks on.
-    fn list(
-        &mut self,
-        record: &[u8],
-        list: &List,
-        why: Unreadable,
-        note: Option<&str>,
-        out: &mut Vec<u8>,
-    ) -> Result<Outcome, Refused> {
+    /// None where it is empty, or is a list of anything and has no event.
+    #[inline(never)]
+    fn list(&mut self, record: &[u8], list: &List, note: Option<&str>, out: &mut Vec<u8>) -> Option<Outcome> {
         let array = record.get(list.array.clone()).unwrap_or_default();
         let start = out.len();
         out.extend_from_slice(record.get(..=list.array.start).unwrap_or_default());
@@ -238,18 +237,19 @@ impl Engine {
         }
         if kept + dropped == 0 && (passed == 0 || !list.of_events) {
             out.truncate(start);
-            return Err(why.into());
+            return None;
         }
         if kept + passed == 0 {
             out.truncate(start);
-            return Ok(Outcome::Dropped);
+            return Some(Outcome::Dropped);
         }
         out.extend_from_slice(array.get(end..).unwrap_or_default());
         out.extend_from_slice(record.get(list.array.end..=list.close).unwrap_or_default());
-        Ok(if kept == 0 { Outcome::PassedThrough } else { Outcome::Kept })
+        Some(if kept == 0 { Outcome::PassedThrough } else { Outcome::Kept })
     }
 
     /// An element of a list: a record like any other, except that it is no list.
+    #[inline(never)]
     fn element(&mut self, record: &[u8], note: Option<&str>, out: &mut Vec<u8>) -> Outcome {
         let witness = &mut Unwatched;
         let result = match self.event(record, note, out, witness) {
@@ -272,6 +272,7 @@ impl Engine {
 
     /// The stages, one after the other, for one event's text. `nature` says what it is if it is not as the API
     /// server wrote it, in a record of its own.
+    #[inline(never)]
     fn judge(
         &mut self,
         text: &[u8],

@@ -79,6 +79,11 @@ const FALCO: Fields = Fields {
     time: b"time",
 };
 
+/// Whether a member of that name is a sign that a record may be one of these.
+pub(super) fn is_sign(name: &[u8]) -> bool {
+    matches!(name, b"process_exec" | b"output_fields" | b"k8s") || name.starts_with(b"k8s.")
+}
+
 /// The event that a record stands for, if it tells of a command in a pod's container.
 pub(super) fn event(record: &[u8]) -> Option<Found<'_>> {
     let source = Source::of(record);

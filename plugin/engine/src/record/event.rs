@@ -328,7 +328,8 @@ impl<'a> Event<'a> {
             in_parts: false,
         };
         event.scan(output_key)?;
-        let in_parts = event.in_parts && event.get(Member::User).is_none();
+        let is_whole = event.get(Member::User).is_some() && event.get(Member::ObjectRef).is_some();
+        let in_parts = event.in_parts && !is_whole;
         if in_parts || !event.is_audit_event() {
             return Err(Unreadable::NotAnAuditEvent);
         }
@@ -382,7 +383,8 @@ impl<'a> Event<'a> {
             let touched = match member {
                 Some(member) => Touched::of(member),
                 None => {
-                    self.in_parts |= name.text.raw().starts_with(b"user.");
+                    let name_begins = |what| name.text.raw().starts_with(what);
+                    self.in_parts |= name_begins(b"user.") || name_begins(b"objectRef.");
                     name.text.is(output_key).then_some(Touched::Output)
                 }
             };

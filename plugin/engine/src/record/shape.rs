@@ -22,7 +22,7 @@ use std::ops::Range;
 
 /// The members by which a record's shape is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
+enum Slot {
     Kind,
     ApiVersion,
     Items,
@@ -60,6 +60,8 @@ pub(crate) struct Envelope<'a> {
     /// The members by which its shape is told. One that stands twice is nobody's.
     slots: [Option<Place>; SLOTS],
     twice: [bool; SLOTS],
+    /// Whether it has a member that only what watches containers writes.
+    may_be_command: bool,
     /// The members that are called as the engine's own output is.
     pub(crate) outputs: Vec<Place>,
     /// Offset of the closing brace.
@@ -109,12 +111,15 @@ impl<'a> Envelope<'a> {
         let mut members = TopLevel::new(src)?;
         let mut slots = [None; SLOTS];
         let mut twice = [false; SLOTS];
+        let mut may_be_command = false;
         let mut outputs = Vec::new();
         while let Some((name, place)) = members.next()? {
             if name.is(output_key) {
                 outputs.push(place);
             }
-            if let Some(slot) = Slot::named(&name.decode())
+            let name = name.decode();
+            may_be_command |= container::is_sign(&name);
+            if let Some(slot) = Slot::named(&name)
                 && let (Some(place_of), Some(twice)) =
                     (slots.get_mut(slot as usize), twice.get_mut(slot as usize))
             {
@@ -122,7 +127,8 @@ impl<'a> Envelope<'a> {
                 *place_of = Some(place);
             }
         }
-        Ok(Self { src, slots, twice, outputs, close: members.close(), non_ascii: members.non_ascii() })
+        let (close, non_ascii) = (members.close(), members.non_ascii());
+        Ok(Self { src, slots, twice, may_be_command, outputs, close, non_ascii })
     }
 
     fn place(&self, slot: Slot) -> Option<Place> {
@@ -163,7 +169,8 @@ impl<'a> Envelope<'a> {
     pub(crate) fn mapped(&self) -> Option<Found<'a>> {
         match self.place(Slot::ProtoPayload) {
             Some(place) => gke::event(self.src, place),
-            None => container::event(self.src).or_else(|| sls::event(self.src)),
+            None if self.may_be_command => container::event(self.src),
+            None => sls::event(self.src),
         }
     }
 
@@ -211,8 +218,12 @@ pub(super) fn json_in(text: Text<'_>) -> Option<Cow<'_, [u8]>> {
     }
     let end = json::scan(&said, start).ok()?.end;
     (json::skip_whitespace(&said, end) == said.len()).then(|| match said {
-        Cow::Borrowed(said) => Cow::Borrowed(said.trim_ascii()),
-        Cow::Owned(said) => Cow::Owned(said.trim_ascii().to_vec()),
+        Cow::Borrowed(said) => Cow::Borrowed(said.get(start..end).unwrap_or_default()),
+        Cow::Owned(mut said) => {
+            said.truncate(end);
+            said.drain(..start);
+            Cow::Owned(said)
+        }
     })
 }
 
