@@ -92,7 +92,22 @@ fn check_tags(file: &str, document: &Node) {
 /// Whether that is a year and a number, as in `2021-25740`.
 fn is_cve(number: &str) -> bool {
     let digits = |text: &str, least| text.len() >= least && text.bytes().all(|byte| byte.is_ascii_digit());
-    number.split_once('-').is_some_and(|(year, number)| year.len() == 4 && digits(year, 4) && digits(number, 4))
+    number
+        .split_once('-')
+        .is_some_and(|(year, number)| year.len() == 4 && digits(year, 4) && digits(number, 4))
+}
+
+#[test]
+fn every_tag_has_a_rule() {
+    let mut problems = Problems::default();
+    let mut builder = RuleSet::builder(BTreeSet::new());
+    RuleSet::add_builtin(&mut builder, &mut problems);
+    let rules = builder.finish();
+    let without: Vec<&str> = TAGS
+        .split_whitespace()
+        .filter(|tag| !rules.rules().iter().any(|rule| rule.tags.iter().any(|of| &**of == *tag)))
+        .collect();
+    assert!(without.is_empty(), "no rule has the tags {without:?}");
 }
 
 #[test]
