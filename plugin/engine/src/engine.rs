@@ -17,12 +17,16 @@ const INVALID_UTF8: &str = "invalid UTF-8 replaced by U+FFFD";
 /// Said of an event that is too large for the rules to see all of it.
 const RULES_CUT_SHORT: &str = "too large for the rules to see all of it";
 
+/// How many elements of one list are told why they are no audit events. Whoever can have a line logged can make a
+/// list of millions of empty objects, and a reason is fifty times as long.
+const MOST_REASONS: usize = 1024;
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// An audit event that goes on, with its `audit` object.
+    /// An audit event that goes on, with its `audit` object; or a list that still has one.
     Kept,
-    /// An audit event that the policy does not want.
+    /// An audit event that the policy does not want; or a list of nothing else.
     Dropped,
     /// A record that could not be treated as an audit event: goes on with `audit.error`, otherwise untouched.
     PassedThrough,
@@ -226,7 +230,8 @@ impl Engine {
             }
             let before = out.len();
             out.extend_from_slice(if kept + passed == 0 { indent } else { gap });
-            match self.element(array.get(element).unwrap_or_default(), note, out) {
+            let element = array.get(element).unwrap_or_default();
+            match self.element(element, passed < MOST_REASONS, note, out) {
                 Outcome::Kept => kept += 1,
                 Outcome::PassedThrough => passed += 1,
                 Outcome::Dropped => {
@@ -248,9 +253,16 @@ impl Engine {
         Some(if kept == 0 { Outcome::PassedThrough } else { Outcome::Kept })
     }
 
-    /// An element of a list: a record like any other, except that it is no list.
+    /// An element of a list: a record like any other, except that it is no list. If it is no event, it is told
+    /// why where `with_reason` says so.
     #[inline(never)]
-    fn element(&mut self, record: &[u8], note: Option<&str>, out: &mut Vec<u8>) -> Outcome {
+    fn element(
+        &mut self,
+        record: &[u8],
+        with_reason: bool,
+        note: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let witness = &mut Unwatched;
         let result = match self.event(record, note, out, witness) {
             Err(Refused::Unreadable(why @ (Unreadable::NotAnAuditEvent | Unreadable::WrongType(_)))) => {
@@ -261,8 +273,8 @@ impl Engine {
             result => result,
         };
         result.unwrap_or_else(|refused| match record.first() {
-            Some(b'{') => self.pass_through(record, &refused, out),
-            // There is no place for a reason in it.
+            Some(b'{') if with_reason => self.pass_through(record, &refused, out),
+            // There is no place for a reason in it, or no end of reasons.
             _ => {
                 out.extend_from_slice(record);
                 Outcome::PassedThrough

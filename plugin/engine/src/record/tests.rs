@@ -402,6 +402,14 @@ fn what_cannot_be_read_passes_through_and_says_why() {
 }
 
 #[test]
+fn a_list_of_nothing_much_does_not_grow_beyond_measure() {
+    let record = format!(r#"{{"records":[{},{}{{}}]}}"#, pod(), "{},".repeat(100_000));
+    let (outcome, out) = filter(&record);
+    assert_eq!(outcome, Outcome::Kept);
+    assert!(out.len() < 2 * record.len(), "{} of {}", out.len(), record.len());
+}
+
+#[test]
 fn bytes_that_are_no_utf8_are_mended_in_any_shape() {
     let mut record = format!(r#"{{"log":{},"x":"?"}}"#, quoted(&pod())).into_bytes();
     let at = record.iter().rposition(|&byte| byte == b'?').unwrap();
