@@ -138,8 +138,8 @@ impl RuleSet {
 
     /// Adds the built-in rules to a set.
     pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
-        for (file, text) in BUILTIN {
-            builder.add(&Arc::from(*file), text, problems);
+        for (file, text) in builtin() {
+            builder.add(&Arc::from(file), &text, problems);
         }
     }
 
@@ -261,6 +261,19 @@ impl RuleSetBuilder {
 }
 
 include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
+
+/// The built-in rules: a name to call each file by, and its text as far as it is for the engine.
+fn builtin() -> impl Iterator<Item = (&'static str, String)> {
+    let lines: Vec<&str> = BUILTIN_LINES.lines().collect();
+    BUILTIN.iter().map(move |&(file, numbers)| {
+        let mut text = String::new();
+        for line in numbers.iter().filter_map(|&number| lines.get(usize::from(number))) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        (file, text)
+    })
+}
 
 /// Sigma selections in an order in which the first that is met counts: the `when` of routes.
 #[derive(Debug)]
