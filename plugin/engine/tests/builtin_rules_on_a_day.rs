@@ -1,5 +1,6 @@
 //! The built-in rules put to a whole day's audit log, in which some people work, machines do what they
 //! always do, and somebody breaks in.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 use audit_filter_engine::detect::{RuleId, RuleSet, Scratch, Severity};
 use audit_filter_engine::normalize::{Normalizer, Settings};
@@ -108,7 +109,9 @@ fn every_act_of_the_story_is_found() {
 fn print_findings() {
     let path = std::env::var_os("AUDIT_LOG").map_or_else(sample, PathBuf::from);
     let rules = builtin();
-    let mut findings: BTreeMap<(Severity, &str), BTreeMap<String, (usize, String)>> = BTreeMap::new();
+    /// By user: how often, and an example.
+    type ByUser = BTreeMap<String, (usize, String)>;
+    let mut findings: BTreeMap<(Severity, &str), ByUser> = BTreeMap::new();
     let (mut events, mut severities) = (0, BTreeMap::<Severity, usize>::new());
     for_each_event(&fs::read_to_string(path).unwrap(), &rules, |_, event, hits| {
         events += 1;

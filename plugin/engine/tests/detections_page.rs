@@ -1,6 +1,7 @@
 //! The page that says what the built-in rules find, made from the rules themselves.
 //!
 //! `UPDATE_DOCS=1 cargo test -p audit-filter-engine --test detections_page` writes it anew.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 use audit_filter_engine::yaml::{self, Node, Value};
 use std::collections::BTreeMap;
