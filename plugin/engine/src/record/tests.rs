@@ -527,6 +527,24 @@ proptest! {
     }
 
     #[test]
+    fn damaged_records_come_out_as_json_too(
+        record in record(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut record = record.into_bytes();
+        for (at, byte) in damage {
+            let at = at.index(record.len());
+            record[at] = byte;
+        }
+        let mut out = Vec::new();
+        let outcome = ENGINE.with_borrow_mut(|engine| engine.filter(&record, &mut out));
+        prop_assert_eq!(outcome == Outcome::Dropped, out.is_empty());
+        if !out.is_empty() {
+            prop_assert!(serde_json::from_slice::<Value>(&out).is_ok_and(|out| out.is_object()));
+        }
+    }
+
+    #[test]
     fn each_item_of_a_list_is_judged_alone(
         kept in prop::collection::vec(any::<bool>(), 0..12),
         shape in 0..3_usize,
