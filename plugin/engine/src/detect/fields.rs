@@ -56,7 +56,7 @@ audit_fields! {
     normalized:
         Operator OperatorSource OperatorType
         SourceIp SourceIps SourceScope SourceHighRisk
-        ResourceClass Action Outcome
+        ResourceClass Action Outcome DryRun
         ExecContainer ExecCommand ExecStdin ExecTty ExecPorts ExecImage ExecCopy;
     later:
         Level = "level"

@@ -217,7 +217,7 @@ fn is_true(value: &[u8]) -> bool {
 
 /// The parameters of a URI's query, decoded, in their order. A part with a semicolon or a bad escape is
 /// no parameter, and does no harm to the others.
-fn parameters(uri: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+pub(super) fn parameters(uri: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     let query =
         uri.iter().position(|&byte| byte == b'?').and_then(|at| uri.get(at + 1..)).unwrap_or_default();
     query.split(|&byte| byte == b'&').filter_map(|part| {

@@ -131,7 +131,7 @@ pub(super) fn write(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Ve
             }
         }
     }
-    if asks_for_dry_run(event, &verb, &subresource) {
+    if normalized.dry_run {
         out.extend_from_slice(b" (asking for a dry run)");
     }
     if let Some(ip) = &normalized.source_ip {
@@ -285,16 +285,6 @@ fn push_path(event: &Event<'_>, out: &mut Vec<u8>) {
     let uri = event.text(Member::RequestUri).unwrap_or_default().decode();
     let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
     push_word(out, path, LONGEST_WORD);
-}
-
-/// Whether the request asked only to be tried, where that counts: streams take no notice of the parameter,
-/// and a deletion none if it has a body, so that saying it of those would hide what was done.
-fn asks_for_dry_run(event: &Event<'_>, verb: &[u8], subresource: &[u8]) -> bool {
-    if !subresource.is_empty() || !matches!(verb, b"create" | b"update" | b"patch") {
-        return false;
-    }
-    let uri = event.text(Member::RequestUri).unwrap_or_default().decode();
-    uri.split(|&byte| byte == b'?' || byte == b'&').skip(1).any(|part| part == b"dryRun=All")
 }
 
 /// Plurals that the rules of [`push_singular`] get wrong.

@@ -3,7 +3,7 @@
 //!
 //! - `operator`: who really acted, and what kind of operator that is
 //! - `address` and `networks`: from where
-//! - `classify` and `command`: what
+//! - `classify`, `command` and `dry_run`: what
 //! - `message`: all of it in one line for a person, written for kept events only
 //!
 //! Nothing here looks into a body, with one exception: what an ephemeral container runs stands nowhere else.
@@ -11,6 +11,7 @@
 mod address;
 mod classify;
 mod command;
+mod dry_run;
 mod message;
 mod networks;
 mod operator;
@@ -79,6 +80,8 @@ pub struct Normalized<'a> {
     pub action: Action,
     /// How it ended, if it has.
     pub outcome: Option<Outcome>,
+    /// Whether it was only to be tried, and changed nothing.
+    pub dry_run: bool,
     /// What was run, if something was.
     pub exec: Option<Box<Exec>>,
     /// The user under whose name the request was authorised.
@@ -118,6 +121,7 @@ impl Normalizer {
             resource_class,
             action,
             outcome: classify::outcome(event),
+            dry_run: dry_run::is_dry_run(event),
             exec: command::exec(event),
             user: operator.user,
             is_process: false,
@@ -158,6 +162,8 @@ pub enum AuditField {
     Action,
     /// `outcome`
     Outcome,
+    /// `dry_run`
+    DryRun,
     /// `exec.container`
     ExecContainer,
     /// `exec.command`
@@ -187,6 +193,7 @@ impl AuditField {
         Self::ResourceClass,
         Self::Action,
         Self::Outcome,
+        Self::DryRun,
         Self::ExecContainer,
         Self::ExecCommand,
         Self::ExecStdin,
@@ -216,6 +223,7 @@ impl AuditField {
             Self::ResourceClass => "resource_class",
             Self::Action => "action",
             Self::Outcome => "outcome",
+            Self::DryRun => "dry_run",
             Self::ExecContainer => "exec.container",
             Self::ExecCommand => "exec.command",
             Self::ExecStdin => "exec.stdin",
@@ -258,6 +266,7 @@ impl Normalized<'_> {
             AuditField::ResourceClass => text(self.resource_class.as_str()),
             AuditField::Action => text(self.action.as_str()),
             AuditField::Outcome => text(self.outcome?.as_str()),
+            AuditField::DryRun => FieldValue::Bool(self.dry_run.then_some(true)?),
             AuditField::ExecContainer => FieldValue::Text(exec?.container.as_deref()?),
             AuditField::ExecCommand => list(&exec?.command)?,
             AuditField::ExecStdin => FieldValue::Bool(exec?.stdin?),

@@ -1,0 +1,87 @@
+//! Whether a request asked only to be tried (`dryRun=All`), as far as the event tells.
+//!
+//! What is taken for a trial is not taken for a deed, so an attacker would like to have a deed look like one:
+//! the parameter counts only where kube-apiserver heeds it.
+
+use super::command::parameters;
+use crate::json::{self, Raw};
+use crate::policy::Level;
+use crate::record::{Event, Member};
+
+/// Whether the request changed nothing because it was a dry run.
+///
+/// Creations, updates and patches heed the query; streams and proxied requests do not. A deletion heeds its
+/// body (`DeleteOptions`) where it has one, else the query; an event that does not tell whether there was a
+/// body is taken at its worst.
+pub(super) fn is_dry_run(event: &Event<'_>) -> bool {
+    let verb = event.text(Member::Verb).unwrap_or_default().decode();
+    let subresource =
+        event.object_ref.as_ref().map(|reference| reference.subresource.decode()).unwrap_or_default();
+    if matches!(&*subresource, b"exec" | b"attach" | b"portforward" | b"proxy") {
+        return false;
+    }
+    match &*verb {
+        b"create" | b"update" | b"patch" => query_asks(event),
+        b"delete" | b"deletecollection" => match event.get(Member::RequestObject) {
+            Some(options) => options.get(b"dryRun").is_some_and(all_stages),
+            None => Level::of(event) >= Some(Level::Request) && query_asks(event),
+        },
+        _ => false,
+    }
+}
+
+/// `DeleteOptions.dryRun`, a list whose one permitted element is `All`.
+fn all_stages(stages: Raw<'_>) -> bool {
+    json::elements(stages).any(|stage| stage.text().is_some_and(|stage| stage.is(b"All")))
+}
+
+fn query_asks(event: &Event<'_>) -> bool {
+    let Some(uri) = event.text(Member::RequestUri) else { return false };
+    let uri = uri.decode();
+    // Nearly no request has the parameter, and looking for it is cheaper than taking the query apart.
+    uri.contains(&b'?') && parameters(&uri).any(|(name, value)| name == b"dryRun" && value == b"All")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_api_server_heeds_is_a_trial() {
+        for (verb, uri, more, expected) in [
+            ("create", "/x?dryRun=All", "", true),
+            ("patch", "/x?fieldManager=k\\u0026dryRun=All\\u0026force=true", "", true),
+            ("update", "/x?dryRun=%41ll", "", true),
+            (
+                "create",
+                "/x?dryRun=All",
+                r#","objectRef":{"resource":"serviceaccounts","subresource":"token"}"#,
+                true,
+            ),
+            ("create", "/x", "", false),
+            ("create", "/x?dryRun=", "", false),
+            ("create", "/x?dryrun=All", "", false),
+            ("create", "/x?a?dryRun=All", "", false),
+            ("create", "/x?command=dryRun=All", "", false),
+            ("create", "/dryRun=All", "", false),
+            ("create", "/x?dryRun=All", r#","objectRef":{"resource":"pods","subresource":"exec"}"#, false),
+            ("get", "/x?dryRun=All", "", false),
+            ("delete", "/x?dryRun=All", r#","level":"Request""#, true),
+            ("delete", "/x", r#","level":"Request","requestObject":{"dryRun":["All"]}"#, true),
+            // The body counts where there is one, and nobody knows whether there was one.
+            (
+                "delete",
+                "/x?dryRun=All",
+                r#","level":"Request","requestObject":{"kind":"DeleteOptions"}"#,
+                false,
+            ),
+            ("delete", "/x?dryRun=All", r#","level":"Metadata""#, false),
+        ] {
+            let record = format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"{verb}","requestURI":"{uri}"{more}}}"#
+            );
+            let event = Event::read(record.as_bytes(), b"audit").unwrap();
+            assert_eq!(is_dry_run(&event), expected, "{record}");
+        }
+    }
+}
