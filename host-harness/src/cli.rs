@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{follow, generate, run};
+use crate::commands::{check, explain, follow, generate, run};
 use crate::exit::ExitStatus;
 
 /// Filters Kubernetes audit logs the way the WebAssembly module does in a collector.
@@ -35,6 +35,8 @@ pub struct Cli {
 #[expect(missing_docs, reason = "each command has its help on its arguments, and this would take its place")]
 pub enum Command {
     Run(run::Arguments),
+    Explain(explain::Arguments),
+    Check(check::Arguments),
     Follow(follow::Arguments),
     Generate(generate::Arguments),
 }
@@ -69,6 +71,16 @@ pub struct FilterOptions {
     pub stats: Option<PathBuf>,
 }
 
+/// How a command that answers a question says what it has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
 /// What runs the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum EngineName {
@@ -91,6 +103,8 @@ pub fn main() -> ExitStatus {
     };
     let done = match cli.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Follow(arguments) => follow::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     };

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use audit_filter_engine::Config;
 use audit_filter_engine::config::{self, Files};
 use audit_filter_engine::policy;
+use audit_filter_engine::problem::Problem;
 
 use crate::cli::FilterOptions;
 use crate::exit::Misconfigured;
@@ -56,6 +57,29 @@ pub struct Configuration {
     pub config: Config,
     /// For a module, which reads it by itself.
     pub files: FileSet,
+}
+
+/// What came of checking a configuration.
+#[derive(Debug)]
+pub struct Checked {
+    /// All that is wrong with it, lints included.
+    pub problems: Vec<Problem>,
+    /// What it says, unless there is an error among the problems.
+    pub config: Option<Config>,
+    /// The files that were read, as they are named on the command line, sorted; none where the defaults apply.
+    pub files: Vec<String>,
+}
+
+/// Reads the configuration that the options name, and says all that is wrong with it or surely not meant.
+///
+/// # Errors
+/// [`Misconfigured`] where a file that was named is not there.
+pub fn check(options: &FilterOptions) -> Result<Checked, Misconfigured> {
+    let files = NamedFiles::new(options)?;
+    let problems = config::check(&files);
+    let config = config::load(&files).config;
+    let read = files.seen.borrow().keys().map(|path| files.display(path)).collect();
+    Ok(Checked { problems, config, files: read })
 }
 
 /// Reads the configuration that the options name. Warnings go to stderr.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use audit_filter_engine::json;
 
 use crate::cli::{EngineName, FilterOptions};
-use crate::configuration;
+use crate::configuration::{self, Configuration};
 use crate::host::native::NativeHost;
 use crate::host::wasmtime::{Limits, WasmtimeHost};
 use crate::host::{Failure, Host, Verdict, module_file};
@@ -30,7 +30,14 @@ impl Pipeline {
     /// # Errors
     /// [`Misconfigured`](crate::exit::Misconfigured) where configuration or module cannot be used.
     pub fn new(options: &FilterOptions) -> anyhow::Result<Self> {
-        let configuration = configuration::load(options)?;
+        Self::configured(configuration::load(options)?, options)
+    }
+
+    /// The same with a configuration that has been read already.
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::exit::Misconfigured) where the module cannot be used.
+    pub fn configured(configuration: Configuration, options: &FilterOptions) -> anyhow::Result<Self> {
         let output_key = configuration.config.output_key().to_owned();
         let host: Box<dyn Host> = match options.engine {
             EngineName::Native => Box::new(NativeHost::new(configuration.config)),
@@ -86,6 +93,12 @@ impl Pipeline {
             FAILURES_TOLD => crate::say("more records were not filtered; audit.error in them says why"),
             _ => {}
         }
+    }
+
+    /// The member under which the filter writes its object.
+    #[must_use]
+    pub fn output_key(&self) -> &str {
+        &self.output_key
     }
 
     /// Counts a line that was too long to be filtered.

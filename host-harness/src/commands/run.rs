@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 
+use super::inputs::{self, Input};
 use crate::cli::FilterOptions;
-use crate::exit::{ExitStatus, Misconfigured};
+use crate::exit::ExitStatus;
 use crate::follow::StopFlag;
 use crate::lines::{DEFAULT_MAX_LINE_BYTES, Line, Lines, UntilStopped};
 use crate::pipeline::Pipeline;
@@ -55,9 +56,9 @@ pub struct Arguments {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Misconfigured`] before anything is read; whatever goes wrong with input or output later.
+/// [`Misconfigured`](crate::exit::Misconfigured) before anything is read; whatever goes wrong with input or output later.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let inputs = inputs(&arguments.files)?;
+    let inputs = inputs::inputs(&arguments.files)?;
     let mut pipeline = Pipeline::new(&arguments.filter)?;
     let stop = StopFlag::on_signals().context("cannot handle signals")?;
     let total = inputs.iter().map(|input| input.size).sum();
@@ -85,40 +86,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
         anyhow::bail!("stopped by a signal before the end of the input");
     }
     Ok(if statistics.failed + statistics.too_long > 0 { ExitStatus::Failure } else { ExitStatus::Success })
-}
-
-/// Something to read.
-struct Input {
-    /// None is stdin.
-    path: Option<PathBuf>,
-    /// In bytes, where it is a file.
-    size: Option<u64>,
-}
-
-/// Looks whether all that was named can be read, before anything is.
-fn inputs(files: &[PathBuf]) -> Result<Vec<Input>, Misconfigured> {
-    if files.is_empty() {
-        return Ok(vec![Input { path: None, size: None }]);
-    }
-    files
-        .iter()
-        .map(|path| {
-            if path == Path::new("-") {
-                return Ok(Input { path: None, size: None });
-            }
-            let cannot_read =
-                |why: &dyn std::fmt::Display| Misconfigured(format!("cannot read {}: {why}", path.display()));
-            let metadata = std::fs::metadata(path).map_err(|error| cannot_read(&error))?;
-            if metadata.is_dir() {
-                return Err(cannot_read(&"it is a directory; name the files in it"));
-            }
-            // Opening a pipe waits for its writer, and then it must not be closed again.
-            if metadata.is_file() {
-                File::open(path).map_err(|error| cannot_read(&error))?;
-            }
-            Ok(Input { path: Some(path.clone()), size: metadata.is_file().then_some(metadata.len()) })
-        })
-        .collect()
 }
 
 fn filter(

@@ -1,0 +1,233 @@
+//! The commands that answer questions, from outside: what they say, on which stream, and how they end.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Rules begin on the lines 5, 7 and 9.
+const POLICY: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  users: [kubelet]
+- level: Request
+  resources: [{group: '', resources: [pods, pods/exec]}]
+- level: Metadata
+  verbs: [delete]
+";
+
+/// An event of the user, who does the verb to a resource of namespace shop; `more` are members.
+fn event(id: &str, user: &str, verb: &str, resource: &str, more: &str) -> String {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"{id}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/{resource}/x/{subresource}?command=id","verb":"{verb}","user":{{"username":"{user}","groups":["system:authenticated"]}},"sourceIPs":["192.0.2.7","10.0.0.1"],"objectRef":{{"resource":"{resource}","subresource":"{subresource}","namespace":"shop","name":"x","apiVersion":"v1"}},"responseStatus":{{"code":200}}{more}}}"#
+    )
+}
+
+/// Runs a command in a directory: its status, stdout and stderr.
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_host-harness"))
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, contents) in files {
+        fs::write(directory.path().join(name), contents).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn check_says_what_is_wrong_and_where() {
+    let unreachable = format!("{POLICY}- level: None\n  verbs: [delete]\n");
+    let directory = directory(&[
+        ("policy.yaml", POLICY),
+        ("odd.yaml", &unreachable),
+        ("no-policy.yaml", "kind: Policy\nrules: [{level: Everything}]\n"),
+        ("good.yaml", "policyFile: policy.yaml\nroutes: [{name: siem, when: {verb: get}}, {name: rest}]\n"),
+        ("wrong.yaml", "polcy: {}\nomitResponseCodes: [7]\n"),
+    ]);
+    for (arguments, status, expected) in [
+        (
+            &["check"][..],
+            0,
+            &["checked the built-in defaults: ", " policy rules, ", " Sigma rules, 1 route; no problems"][..],
+        ),
+        (&["check", "--policy", "minimal"], 0, &["checked built-in policy minimal: "]),
+        (&["check", "--policy", "policy.yaml"], 0, &["checked policy.yaml: 3 policy rules, "]),
+        (&["check", "--policy", "odd.yaml"], 0, &["odd.yaml:11: warning: rules[3]: ", "; 2 warnings\n"]),
+        (
+            &["check", "--config", "good.yaml"],
+            0,
+            &["checked good.yaml, policy.yaml: 3 policy rules, ", " 2 routes; 1 warning\n"],
+        ),
+        (
+            &["check", "--config", "wrong.yaml"],
+            2,
+            &[
+                "wrong.yaml:1: error: polcy: ",
+                "wrong.yaml:2: error: omitResponseCodes[0]: ",
+                "cannot be used; 2 errors\n",
+            ],
+        ),
+        (
+            &["check", "--policy", "no-policy.yaml"],
+            2,
+            &["no-policy.yaml:2: error: rules[0].level: ", "cannot be used"],
+        ),
+        (&["check", "--config", "wrong.yaml", "--policy", "odd.yaml"], 2, &["2 errors, 2 warnings\n"]),
+        (
+            &["check", "--config", "absent.yaml"],
+            2,
+            &["cannot read the configuration absent.yaml: No such file"],
+        ),
+        (&["check", "--policy", "maximal"], 2, &["maximal", "built in are ack-default, "]),
+    ] {
+        let (found, stdout, stderr) = run(directory.path(), arguments);
+        assert_eq!((found, &*stdout), (status, ""), "{arguments:?}: {stderr}");
+        for part in expected {
+            assert!(stderr.contains(part), "{arguments:?} does not say {part:?}:\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn check_lists_problems_for_programs() {
+    let directory = directory(&[("wrong.yaml", "polcy: {}\n")]);
+    let (status, stdout, stderr) =
+        run(directory.path(), &["check", "--config", "wrong.yaml", "--format", "json"]);
+    let list: Value = serde_json::from_str(&stdout).unwrap();
+    let first = list.get(0).unwrap();
+    assert_eq!((status, list.as_array().map(Vec::len)), (2, Some(1)), "{stdout}");
+    assert_eq!(first.get("severity").unwrap(), "error");
+    assert_eq!(first.get("file").unwrap(), "wrong.yaml");
+    assert_eq!(first.get("line").unwrap(), 1);
+    assert_eq!(first.get("field").unwrap(), "polcy");
+    assert!(first.get("message").unwrap().as_str().unwrap().contains("policyFile"), "{first}");
+    assert_eq!(stderr, "host-harness: checked wrong.yaml: cannot be used; 1 error\n");
+
+    let (status, stdout, _) = run(directory.path(), &["check", "--policy", "minimal", "--format", "json"]);
+    assert_eq!((status, &*stdout), (0, "[]\n"));
+}
+
+#[test]
+fn explain_tells_each_event_its_story() {
+    let log = [
+        event("a-1", "jane", "get", "pods/exec", r#","responseObject":{"metadata":{}}"#),
+        event("a-2", "kubelet", "get", "pods", ""),
+        event("a-3", "jane", "get", "nodes", ""),
+        "no event".to_owned(),
+        event("a-4", "jane\\u001b[2J", "delete", "nodes", ""),
+    ];
+    let directory = directory(&[
+        ("audit.log", &log.join("\n")),
+        ("policy.yaml", POLICY),
+        ("filter.yaml", "policyFile: policy.yaml\nnetwork: {trustedProxies: [10.0.0.0/8]}\n"),
+    ]);
+    for (id, expected) in [
+        (
+            "a-1",
+            &[
+                "audit.log:1: jane ran [id]",
+                "event     a-1, ResponseComplete, written at RequestResponse",
+                "policy    rule 0 (line 5, None) is ruled out by users: the event has user \"jane\"",
+                "rule 1 (line 7, Request) matches",
+                "level     Request\n",
+                "cut       responseObject (15 bytes)",
+                "operator  jane (user): the user who authenticated",
+                "source    192.0.2.7 (public): from the right, the first of 192.0.2.7,10.0.0.1 that is no trusted proxy",
+                "action    access on the resource class compute; it succeeded",
+                "exec      [\"id\"]",
+                "rules     ",
+                "route     default",
+                "fate      kept at Request by rule 1 at line 7 of policy.yaml; ",
+            ][..],
+        ),
+        (
+            "a-2",
+            &[
+                "policy    rule 0 (line 5, None) matches",
+                "fate      dropped by rule 0 at line 5 of policy.yaml\n",
+            ],
+        ),
+        (
+            "a-3",
+            &[
+                "rule 2 (line 9, Metadata) is ruled out by verbs: the event has verb \"get\"",
+                "no rule of policy.yaml matches, which means None",
+                "fate      dropped because no rule of policy.yaml matches\n",
+            ],
+        ),
+        (
+            "a-4",
+            &[
+                "operator  jane\u{fffd}[2J (user)",
+                "cut       nothing",
+                "fate      kept at Metadata by rule 2",
+            ],
+        ),
+    ] {
+        let arguments = ["explain", "--config", "filter.yaml", "--audit-id", id, "audit.log"];
+        let (status, stdout, stderr) = run(directory.path(), &arguments);
+        assert_eq!((status, &*stderr), (0, ""), "{id}");
+        for part in expected {
+            assert!(stdout.contains(part), "{id}: no {part:?} in\n{stdout}");
+        }
+        assert!(!stdout.contains('\u{1b}'), "{stdout}");
+        assert_eq!(stdout.matches("fate ").count(), 1, "{stdout}");
+    }
+
+    let (_, stdout, _) = run(directory.path(), &["explain", "--policy", "policy.yaml", "audit.log"]);
+    assert_eq!(stdout.matches("  fate ").count(), log.len());
+    assert!(
+        stdout
+            .contains("audit.log:4: no audit event\n  fate      passed through, since it is no audit event"),
+        "{stdout}"
+    );
+    let (_, stdout, _) = run(directory.path(), &["explain", "--limit", "2", "audit.log"]);
+    assert_eq!(stdout.matches("  fate ").count(), 2);
+    let (status, stdout, stderr) = run(directory.path(), &["explain", "--audit-id", "b", "audit.log"]);
+    assert_eq!((status, &*stdout, &*stderr), (1, "", "host-harness: no event has the auditID b\n"));
+}
+
+#[test]
+fn explain_speaks_to_programs() {
+    let log = [
+        event("a-1", "jane", "delete", "pods", ""),
+        event("a-2", "kubelet", "get", "pods", ""),
+        "{}".to_owned(),
+    ];
+    let directory = directory(&[("audit.log", &log.join("\n")), ("policy.yaml", POLICY)]);
+    let arguments =
+        ["explain", "--policy", "policy.yaml", "--format", "json", "--stats", "stats.json", "audit.log"];
+    let (status, stdout, _) = run(directory.path(), &arguments);
+    let stories: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let all = |pointer: &str| -> Vec<Value> {
+        stories.iter().map(|story| story.pointer(pointer).cloned().unwrap_or_default()).collect()
+    };
+    assert_eq!(status, 0);
+    assert_eq!(all("/fate"), ["kept", "dropped", "passed-through"]);
+    assert_eq!(all("/audit_id"), [Value::from("a-1"), "a-2".into(), Value::Null]);
+    assert_eq!(all("/policy/line"), [Value::from(7), 5.into(), Value::Null]);
+    assert_eq!(
+        all("/policy/considered/0/event_has"),
+        [Value::from("user \"jane\""), Value::Null, Value::Null]
+    );
+    assert_eq!(all("/audit/operator"), [Value::from("jane"), "kubelet".into(), Value::Null]);
+    let stats: Value =
+        serde_json::from_slice(&fs::read(directory.path().join("stats.json")).unwrap()).unwrap();
+    for (name, expected) in [("read", 3), ("kept", 1), ("dropped", 1), ("passed_through", 1)] {
+        assert_eq!(stats.get(name).unwrap(), expected, "{name}");
+    }
+}
