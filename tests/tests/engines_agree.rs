@@ -125,7 +125,11 @@ fn on_hostile_records_and_whatever_follows_them() {
         ("a body nested 1,000 deep", event(&nested(1_000), ""), KeptSaying("too large for the rules")),
         ("a body nested 100,000 deep", event(&nested(100_000), ""), KeptSaying("too large for the rules")),
         ("a body of 100,000 open brackets", event(&"[".repeat(100_000), ""), PassedThroughSaying("not JSON")),
-        ("nesting beside the body", event("{}", &format!(r#","annotations":{}"#, nested(100_000))), Kept),
+        (
+            "nesting beside the body",
+            event("{}", &format!(r#","annotations":{}"#, nested(100_000))),
+            KeptSaying("too large for the rules"),
+        ),
         ("invalid UTF-8 in a string", not_utf8, KeptSaying("UTF-8")),
         ("a NUL", b"{\"a\":\"\0\"}".to_vec(), PassedThroughSaying("not JSON")),
         ("an escaped NUL", event(r#"{"data":"\u0000"}"#, ""), Kept),
