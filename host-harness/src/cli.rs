@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, explain, follow, generate, run};
+use crate::commands::{check, compare, explain, follow, generate, run};
 use crate::exit::ExitStatus;
 
 /// Filters Kubernetes audit logs the way the WebAssembly module does in a collector.
@@ -37,6 +37,7 @@ pub enum Command {
     Run(run::Arguments),
     Explain(explain::Arguments),
     Check(check::Arguments),
+    Compare(compare::Arguments),
     Follow(follow::Arguments),
     Generate(generate::Arguments),
 }
@@ -105,6 +106,7 @@ pub fn main() -> ExitStatus {
         Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Follow(arguments) => follow::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     };

@@ -231,3 +231,132 @@ fn explain_speaks_to_programs() {
         assert_eq!(stats.get(name).unwrap(), expected, "{name}");
     }
 }
+
+/// What the policies keep of the same events: A by `POLICY`, B only what is done to pods, at Metadata, and by kubelet.
+const OTHER_POLICY: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  resources: [{group: '', resources: [pods]}]
+- level: Metadata
+  users: [kubelet]
+";
+
+/// A rule that holds on what is done to nodes.
+const RULE: &str = "title: Node Touched
+id: node-touched
+logsource: {product: kubernetes, service: audit}
+detection: {selection: {objectRef.resource: nodes}, condition: selection}
+level: high
+";
+
+fn compared() -> tempfile::TempDir {
+    let lost = event("a-1", "jane", "delete", "nodes", "");
+    let log = [
+        lost.clone(),
+        event("a-2", "kubelet", "get", "nodes", ""),
+        event("a-3", "jane", "get", "pods", r#","requestObject":{"a":1}"#),
+        "no event".to_owned(),
+        format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{lost},{lost}]}}"#),
+    ];
+    directory(&[
+        ("audit.log", &log.join("\n")),
+        ("a.yaml", POLICY),
+        ("b.yaml", OTHER_POLICY),
+        ("rule.yml", RULE),
+        ("filter.yaml", "rules: {builtin: false, files: [rule.yml]}\n"),
+    ])
+}
+
+#[test]
+fn compare_says_what_a_change_of_policy_does() {
+    let directory = compared();
+    let shared = ["compare", "--engine", "native", "--config", "filter.yaml", "--policy", "a.yaml"];
+    let with = |more: &[&'static str]| [&shared[..], more].concat();
+
+    let arguments = with(&["--policy", "b.yaml", "--stats", "stats.json", "--format", "json", "audit.log"]);
+    let (status, stdout, stderr) = run(directory.path(), &arguments);
+    assert_eq!((status, &*stderr), (0, ""));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let stats: Value =
+        serde_json::from_slice(&fs::read(directory.path().join("stats.json")).unwrap()).unwrap();
+    let example = serde_json::json!({
+        "audit_id": "a-1", "severity": "high",
+        "message": "jane deleted node shop/x from 10.0.0.1: 200",
+    });
+    for (pointer, expected) in [
+        ("/policies", serde_json::json!(["a.yaml", "b.yaml"])),
+        ("/read", 6.into()),
+        ("/kept", serde_json::json!([5, 3])),
+        ("/passed_through", 1.into()),
+        ("/by_resource/rows/0/name", "nodes".into()),
+        ("/by_resource/rows/0/read", 4.into()),
+        ("/by_resource/rows/0/kept", serde_json::json!([3, 1])),
+        ("/by_verb/rows/0/name", "delete".into()),
+        ("/by_user/rows/0/name", "jane".into()),
+        ("/by_user/rows/0/kept", serde_json::json!([4, 1])),
+        ("/lost/events", 3.into()),
+        ("/lost/with_rules", 3.into()),
+        (
+            "/lost/by_rule",
+            serde_json::json!([
+                {"id": "node-touched", "title": "Node Touched", "severity": "high", "events": 3}
+            ]),
+        ),
+        ("/lost/examples/0", example),
+        ("/gained/events", 1.into()),
+        ("/gained/examples/0/audit_id", "a-2".into()),
+        ("/lowered/events", 1.into()),
+        ("/lowered/with_rules", 0.into()),
+        ("/raised/events", 0.into()),
+    ] {
+        assert_eq!(report.pointer(pointer), Some(&expected), "{pointer} in {report:#}");
+    }
+    // All that came in is in some row, and the rows agree with the summaries.
+    for table in ["by_resource", "by_verb", "by_user"] {
+        let rows = report.pointer(&format!("/{table}/rows")).unwrap().as_array().unwrap();
+        for (column, total) in [("/read", "/read"), ("/bytes_out/0", "/bytes_out/0")] {
+            let sum: u64 = rows.iter().map(|row| row.pointer(column).unwrap().as_u64().unwrap()).sum();
+            assert_eq!(Some(sum), report.pointer(total).unwrap().as_u64(), "{table}{column}");
+        }
+    }
+    for side in [0, 1] {
+        assert_eq!(
+            stats.pointer(&format!("/{side}/bytes_out")),
+            report.pointer(&format!("/bytes_out/{side}")),
+        );
+    }
+
+    let (status, stdout, _) =
+        run(directory.path(), &with(&["--policy", "b.yaml", "--top", "1", "audit.log"]));
+    assert_eq!(status, 0);
+    for part in [
+        "A is a.yaml, B is b.yaml\n",
+        "\nnodes                              4           3           1 ",
+        "\nothers                             2           2           2 ",
+        "\nall                                6           5           3 ",
+        "\nlost: dropped by B only\n  events 3, bytes ",
+        "\n           3  high           Node Touched (node-touched)\n  such as a-1: jane deleted node ",
+        "\nraised: kept by both, B at a higher level\n  no event\n",
+    ] {
+        assert!(stdout.contains(part), "no {part:?} in\n{stdout}");
+    }
+}
+
+#[test]
+fn compare_takes_two_policies() {
+    let directory = compared();
+    for (policies, expected) in [
+        (&[][..], "compare takes two policies, not 0: name them with --policy A --policy B"),
+        (&["a.yaml"], "compare takes two policies, not 1: "),
+        (&["a.yaml", "b.yaml", "gke"], "compare takes two policies, not 3: "),
+        (&["a.yaml", "absent.yaml"], "cannot read the policy absent.yaml: "),
+    ] {
+        let mut arguments = vec!["compare", "--engine", "native", "audit.log"];
+        arguments.extend(policies.iter().flat_map(|policy| ["--policy", policy]));
+        let (status, stdout, stderr) = run(directory.path(), &arguments);
+        assert_eq!((status, &*stdout), (2, ""), "{policies:?}");
+        assert!(stderr.contains(expected), "{policies:?}: {stderr}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The commands, a file for each. What they print for a person goes to stderr, records and results to stdout.
 
 pub mod check;
+pub mod compare;
 pub mod explain;
 pub mod follow;
 pub mod generate;
@@ -13,14 +14,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-
-use crate::statistics::Statistics;
+use serde::Serialize;
 
 /// Writes the summary that `--stats FILE` asks for.
 ///
 /// # Errors
 /// Where the file cannot be written.
-fn write_statistics(path: Option<&Path>, statistics: &Statistics) -> anyhow::Result<()> {
+fn write_statistics(path: Option<&Path>, statistics: &impl Serialize) -> anyhow::Result<()> {
     let Some(path) = path else { return Ok(()) };
     let mut json = serde_json::to_vec_pretty(statistics)?;
     json.push(b'\n');
