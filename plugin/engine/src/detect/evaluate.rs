@@ -463,7 +463,7 @@ impl Run<'_, '_> {
             self.walk_foreign_members();
         }
         let bare = self.scratch.bare_sought;
-        for &member in MEMBERS {
+        for &member in Member::ALL {
             let body = is_body(member);
             let deep = bare && (body || member == Member::ObjectRef);
             if !(body || deep || keyword) {
@@ -568,29 +568,6 @@ fn keep(kept: &mut Vec<(u32, usize, usize)>, bytes: &mut Vec<u8>, field: u32, va
     kept.push((field, start, bytes.len()));
     true
 }
-
-/// All members of `Event`, for walks that leave none out.
-const MEMBERS: &[Member] = &[
-    Member::Kind,
-    Member::ApiVersion,
-    Member::Level,
-    Member::AuditId,
-    Member::Stage,
-    Member::RequestUri,
-    Member::Verb,
-    Member::User,
-    Member::ImpersonatedUser,
-    Member::SourceIps,
-    Member::UserAgent,
-    Member::ObjectRef,
-    Member::ResponseStatus,
-    Member::RequestObject,
-    Member::ResponseObject,
-    Member::RequestReceivedTimestamp,
-    Member::StageTimestamp,
-    Member::Timestamp,
-    Member::Annotations,
-];
 
 fn is_body(member: Member) -> bool {
     matches!(member, Member::RequestObject | Member::ResponseObject)

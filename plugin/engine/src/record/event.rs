@@ -8,108 +8,68 @@ use crate::json::{self, Kind, Raw, Text};
 use std::cell::OnceCell;
 use std::ops::Range;
 
-/// The members of `Event` (k8s.io/apiserver/pkg/apis/audit/v1) that the engine reads, in the order in which
-/// kube-apiserver writes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Member {
-    /// `kind`
-    Kind,
-    /// `apiVersion`
-    ApiVersion,
-    /// `level`
-    Level,
-    /// `timestamp`, which v1alpha1 and v1beta1 have beside `stageTimestamp`
-    Timestamp,
-    /// `auditID`
-    AuditId,
-    /// `stage`
-    Stage,
-    /// `requestURI`
-    RequestUri,
-    /// `verb`
-    Verb,
-    /// `user`
-    User,
-    /// `impersonatedUser`
-    ImpersonatedUser,
-    /// `sourceIPs`
-    SourceIps,
-    /// `userAgent`
-    UserAgent,
-    /// `objectRef`
-    ObjectRef,
-    /// `responseStatus`
-    ResponseStatus,
-    /// `requestObject`
-    RequestObject,
-    /// `responseObject`
-    ResponseObject,
-    /// `requestReceivedTimestamp`
-    RequestReceivedTimestamp,
-    /// `stageTimestamp`
-    StageTimestamp,
-    /// `annotations`
-    Annotations,
+macro_rules! members {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal;)*) => {
+        /// The members of `Event` (k8s.io/apiserver/pkg/apis/audit/v1) that the engine reads, in the order in
+        /// which kube-apiserver writes them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Member {
+            $(#[doc = concat!("`", $name, "`")] $(#[$meta])* $variant,)*
+        }
+
+        impl Member {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The member of that name, in bytes that may be anything.
+            pub(super) fn of_bytes(name: &[u8]) -> Option<Self> {
+                match std::str::from_utf8(name).ok()? {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The member's name in the event.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+members! {
+    Kind = "kind";
+    ApiVersion = "apiVersion";
+    Level = "level";
+    /// Which v1alpha1 and v1beta1 have beside `stageTimestamp`.
+    Timestamp = "timestamp";
+    AuditId = "auditID";
+    Stage = "stage";
+    RequestUri = "requestURI";
+    Verb = "verb";
+    User = "user";
+    ImpersonatedUser = "impersonatedUser";
+    SourceIps = "sourceIPs";
+    UserAgent = "userAgent";
+    ObjectRef = "objectRef";
+    ResponseStatus = "responseStatus";
+    RequestObject = "requestObject";
+    ResponseObject = "responseObject";
+    RequestReceivedTimestamp = "requestReceivedTimestamp";
+    StageTimestamp = "stageTimestamp";
+    Annotations = "annotations";
 }
 
 impl Member {
-    const COUNT: usize = Self::Annotations as usize + 1;
+    const COUNT: usize = Self::ALL.len();
 
     /// The member of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::of_bytes(name.as_bytes())
-    }
-
-    pub(super) fn of_bytes(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"kind" => Self::Kind,
-            b"apiVersion" => Self::ApiVersion,
-            b"level" => Self::Level,
-            b"auditID" => Self::AuditId,
-            b"stage" => Self::Stage,
-            b"requestURI" => Self::RequestUri,
-            b"verb" => Self::Verb,
-            b"user" => Self::User,
-            b"impersonatedUser" => Self::ImpersonatedUser,
-            b"sourceIPs" => Self::SourceIps,
-            b"userAgent" => Self::UserAgent,
-            b"objectRef" => Self::ObjectRef,
-            b"responseStatus" => Self::ResponseStatus,
-            b"requestObject" => Self::RequestObject,
-            b"responseObject" => Self::ResponseObject,
-            b"requestReceivedTimestamp" => Self::RequestReceivedTimestamp,
-            b"stageTimestamp" => Self::StageTimestamp,
-            b"timestamp" => Self::Timestamp,
-            b"annotations" => Self::Annotations,
-            _ => return None,
-        })
-    }
-
-    /// The member's name in the event.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kind => "kind",
-            Self::ApiVersion => "apiVersion",
-            Self::Level => "level",
-            Self::AuditId => "auditID",
-            Self::Stage => "stage",
-            Self::RequestUri => "requestURI",
-            Self::Verb => "verb",
-            Self::User => "user",
-            Self::ImpersonatedUser => "impersonatedUser",
-            Self::SourceIps => "sourceIPs",
-            Self::UserAgent => "userAgent",
-            Self::ObjectRef => "objectRef",
-            Self::ResponseStatus => "responseStatus",
-            Self::RequestObject => "requestObject",
-            Self::ResponseObject => "responseObject",
-            Self::RequestReceivedTimestamp => "requestReceivedTimestamp",
-            Self::StageTimestamp => "stageTimestamp",
-            Self::Timestamp => "timestamp",
-            Self::Annotations => "annotations",
-        }
     }
 
     /// What kind of value the member has where it is not null.
