@@ -1,5 +1,6 @@
 //! The places in a checkout: where its root is, where results go, which files are its own.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +10,12 @@ use anyhow::{Context, Result};
 /// Directories that are never sources, for checkouts that git cannot list.
 const NO_SOURCES: [&str; 4] = [".git", ".cache", "target", "node_modules"];
 
-/// The root of the checkout that this program was built from.
+/// The root of the checkout that cargo runs this program for, which need not be the one it was built from: checkouts
+/// may share a target directory.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_path_buf()
+    let xtask =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    xtask.parent().unwrap_or(&xtask).to_path_buf()
 }
 
 /// Where the finished modules go. Always in the checkout, whatever `CARGO_TARGET_DIR` says: configurations of
