@@ -288,6 +288,12 @@ impl Uncompiled {
         if source.len() > MAX_EXPRESSION {
             return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
         }
+        // Found out before anything recurses: the parser's own check comes too late for the module's stack.
+        if group_depth(source) > MAX_GROUPS as usize {
+            return Err(format!(
+                "the groups of the regular expression {source:?} nest deeper than {MAX_GROUPS}; split it"
+            ));
+        }
         let compiled = regex_lite::RegexBuilder::new(source)
             .case_insensitive(flags.ignore_case)
             .multi_line(flags.multi_line)
@@ -305,6 +311,28 @@ impl Uncompiled {
         let _ = self.slot.set(compiled);
         Ok(())
     }
+}
+
+/// How deep the groups of an expression nest, those in brackets and after backslashes being none.
+fn group_depth(source: &str) -> usize {
+    let (mut depth, mut deepest, mut in_class) = (0_usize, 0, false);
+    let mut bytes = source.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => {
+                bytes.next();
+            }
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            b'(' if !in_class => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b')' if !in_class => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl Expression {

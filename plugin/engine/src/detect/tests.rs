@@ -724,6 +724,12 @@ fn mistakes_are_pointed_at() {
         (of("{verb|base64: 'a*'}"), 6, "detection.s.verb|base64", "wildcards"),
         (of("{verb|re: '('}"), 6, "detection.s.verb|re", "regular expression \"(\""),
         (of("{verb|re: '(?=a)'}"), 6, "detection.s.verb|re", "look-around"),
+        (
+            of(&format!("{{verb|re: '{}a{}'}}", "(".repeat(15), ")".repeat(15))),
+            6,
+            "detection.s.verb|re",
+            "nest deeper than 8",
+        ),
         (of("{verb|re: '(a{1000}){1000}'}"), 6, "detection.s.verb|re", "regular expression"),
         (of("{verb|cidr: 10.0.0.0/33}"), 6, "detection.s.verb|cidr", "0 to 32"),
         (
