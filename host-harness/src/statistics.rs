@@ -70,9 +70,7 @@ impl Statistics {
     /// The answer tells what the record was: an event has a level in that object. One that does not, or was left as
     /// it is (because it had a member of that name), was passed through.
     pub fn count_output(&mut self, record: &[u8], output: &[u8], key: &str) {
-        // The filter's own is the last, whatever else a record brings along.
-        let added = json::members(Raw(output)).filter(|(name, _)| name.is(key.as_bytes())).last();
-        let added = Members::of(added.map_or(Raw(b"{}"), |(_, value)| value));
+        let added = Members::of(added_object(output, key).unwrap_or(Raw(b"{}")));
         if output == record || (added.error && !added.level) {
             return self.count(record, output, Fate::PassedThrough);
         }
@@ -120,6 +118,12 @@ struct Members<'a> {
     error: bool,
     route: Option<Text<'a>>,
     tags: Option<Raw<'a>>,
+}
+
+/// The object that the filter has added to a record under `key`: the last of that name, whatever else a record
+/// brings along.
+pub(crate) fn added_object<'a>(output: &'a [u8], key: &str) -> Option<Raw<'a>> {
+    json::members(Raw(output)).filter(|(name, _)| name.is(key.as_bytes())).last().map(|(_, object)| object)
 }
 
 impl<'a> Members<'a> {

@@ -33,7 +33,7 @@ use crate::exit::{ExitStatus, Misconfigured};
 use crate::lines::DEFAULT_MAX_LINE_BYTES;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
-use crate::statistics::{Statistics, grouped};
+use crate::statistics::{Statistics, added_object, grouped};
 
 /// Names that a table counts one by one; the events of later ones are counted together. Whoever can send requests
 /// chooses the names of users and resources, a new one with each.
@@ -215,9 +215,7 @@ impl<'o> Outcome<'o> {
         if output == event {
             return Self { bytes, kept: None };
         }
-        // The filter's own is the last, whatever else a record brings along.
-        let audit = json::members(Raw(output)).filter(|(name, _)| name.is(key.as_bytes())).last();
-        let kept = audit.and_then(|(_, audit)| {
+        let kept = added_object(output, key).and_then(|audit| {
             let level = Level::from_bytes(&audit.get(b"level")?.text()?.decode())?;
             Some((level, audit))
         });

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use audit_filter_engine::explain::{Cause, Explanation, Verdict};
-use audit_filter_engine::json::{self, Raw};
 use audit_filter_engine::policy::{Considered, Level};
 use audit_filter_engine::{Engine, Outcome};
 use clap::Args;
@@ -27,7 +26,7 @@ use crate::configuration;
 use crate::exit::ExitStatus;
 use crate::lines::DEFAULT_MAX_LINE_BYTES;
 use crate::progress::Progress;
-use crate::statistics::{Statistics, grouped};
+use crate::statistics::{Statistics, added_object, grouped};
 
 /// Say for each event what happened to it and why
 ///
@@ -255,11 +254,9 @@ fn policy_to_json(verdict: &Verdict) -> Value {
     })
 }
 
-/// The `error` in the filter's own object, which is the last member of that name.
+/// The `error` in the object that the filter has added.
 fn added_error(output: &[u8], key: &str) -> Option<String> {
-    let (_, object) = json::members(Raw(output)).filter(|(name, _)| name.is(key.as_bytes())).last()?;
-    let (_, error) = json::members(object).find(|(name, _)| name.is(b"error"))?;
-    Some(error.text()?.to_str().into_owned())
+    Some(added_object(output, key)?.get(b"error")?.text()?.to_str().into_owned())
 }
 
 /// `by rule 3 at line 41 of policy.yaml`
