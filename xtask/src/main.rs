@@ -4,6 +4,7 @@
 //!
 //! - [`plugin`] builds the WebAssembly module: [`toolchain`] finds a compiler that can, [`reencode`] turns what the
 //!   linker wrote into what the hosts read, [`verify`] checks the result against what they promise and demand
+//! - [`fuzz`] looks for inputs that the engine does not take
 //! - [`ci`] runs every check, in the order in which a mistake shows soonest
 //! - [`tidy`] checks what no compiler does: the texts, the links, the map in `ARCHITECTURE.md`
 //! - [`workspace`] and [`process`] are what these share: the places in the checkout, child processes
@@ -13,6 +14,7 @@
 
 mod ci;
 mod demo;
+mod fuzz;
 mod module;
 mod plugin;
 mod process;
@@ -46,7 +48,18 @@ enum Task {
     /// Builds everything and shows it on the sample log
     #[command(after_help = demo::HELP)]
     Demo,
-    /// Runs what CI runs: formatting, lints, the module, the command line, all tests, tidy
+    /// Looks for inputs that the engine does not take, for a time
+    #[command(after_help = fuzz::HELP)]
+    Fuzz {
+        /// How long, for each target
+        #[arg(long, value_name = "N", default_value_t = fuzz::DEFAULT_SECONDS)]
+        seconds: u32,
+
+        /// What to look at; all if none is named
+        #[arg(value_enum, value_name = "TARGET")]
+        targets: Vec<fuzz::Target>,
+    },
+    /// Runs what CI runs: formatting, lints, the module, the command line, all tests, fuzzing, tidy
     #[command(after_help = ci::HELP)]
     Ci,
     /// Checks what no compiler does: file openings, leftovers, sizes, links, the code map
@@ -59,6 +72,7 @@ fn main() -> ExitCode {
         Task::Plugin { check_reproducible: false } => plugin::run(),
         Task::Plugin { check_reproducible: true } => plugin::check_reproducible(),
         Task::Demo => demo::run(),
+        Task::Fuzz { seconds, targets } => fuzz::run(&targets, seconds),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
     };

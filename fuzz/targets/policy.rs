@@ -1,0 +1,4 @@
+//! Puts [`audit_filter_fuzz::policy`] to the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| audit_filter_fuzz::policy(data));
