@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{fuzz, plugin, tidy};
+use crate::{configs, fuzz, plugin, tidy};
 
 /// What `cargo xtask ci --help` ends with.
 pub(crate) const HELP: &str = "\
@@ -31,7 +31,7 @@ enum Action {
 
 /// In the order in which a mistake shows soonest: what takes seconds comes first, and the tests, which run the finished
 /// module through the finished command line, come after both are built.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "formatting", action: Action::Cargo(&["fmt", "--all", "--check"]) },
     Step {
         name: "lints",
@@ -49,6 +49,7 @@ const STEPS: [Step; 8] = [
     },
     Step { name: "tests", action: Action::Cargo(&["test", "--workspace"]) },
     Step { name: "fuzzing", action: Action::Task(fuzz::run_shortly) },
+    Step { name: "configurations", action: Action::Task(configs::run) },
     Step { name: "tidy", action: Action::Task(tidy::run) },
 ];
 

@@ -5,6 +5,7 @@
 //! - [`plugin`] builds the WebAssembly module: [`toolchain`] finds a compiler that can, [`reencode`] turns what the
 //!   linker wrote into what the hosts read, [`verify`] checks the result against what they promise and demand
 //! - [`fuzz`] looks for inputs that the engine does not take
+//! - [`configs`] checks the configurations, dashboards and reports of `pipeline-configs`
 //! - [`ci`] runs every check, in the order in which a mistake shows soonest
 //! - [`tidy`] checks what no compiler does: the texts, the links, the map in `ARCHITECTURE.md`
 //! - [`workspace`] and [`process`] are what these share: the places in the checkout, child processes
@@ -13,6 +14,7 @@
 //! command line.
 
 mod ci;
+mod configs;
 mod demo;
 mod fuzz;
 mod module;
@@ -59,7 +61,14 @@ enum Task {
         #[arg(value_enum, value_name = "TARGET")]
         targets: Vec<fuzz::Target>,
     },
-    /// Runs what CI runs: formatting, lints, the module, the command line, all tests, fuzzing, tidy
+    /// Checks the configurations, dashboards and reports: as text, in ClickHouse's engine, with the collectors found here
+    #[command(after_help = configs::HELP)]
+    Configs {
+        /// Make the dashboards, SQL reports and alert rules anew, instead of checking
+        #[arg(long)]
+        write: bool,
+    },
+    /// Runs what CI runs: formatting, lints, the module, the command line, all tests, fuzzing, configurations, tidy
     #[command(after_help = ci::HELP)]
     Ci,
     /// Checks what no compiler does: file openings, leftovers, sizes, links, the code map
@@ -73,6 +82,8 @@ fn main() -> ExitCode {
         Task::Plugin { check_reproducible: true } => plugin::check_reproducible(),
         Task::Demo => demo::run(),
         Task::Fuzz { seconds, targets } => fuzz::run(&targets, seconds),
+        Task::Configs { write: false } => configs::run(),
+        Task::Configs { write: true } => configs::write(),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
     };

@@ -23,9 +23,13 @@ const FEATURES: WasmFeatures = WasmFeatures::MVP
 const IMPORTED_MODULE: &str = "wasi_snapshot_preview1";
 
 /// The functions that hosts call.
-const FUNCTIONS: [(&str, &[ValType], &[ValType]); 4] = [
+const FUNCTIONS: [(&str, &[ValType], &[ValType]); 8] = [
     // tag, its length, seconds, nanoseconds, record, its length
     ("audit_filter", &[ValType::I32; 6], &[ValType::I32]),
+    ("alert_dingtalk", &[ValType::I32; 6], &[ValType::I32]),
+    ("alert_slack", &[ValType::I32; 6], &[ValType::I32]),
+    ("alert_alertmanager", &[ValType::I32; 6], &[ValType::I32]),
+    ("partition_key", &[ValType::I32; 6], &[ValType::I32]),
     ("malloc", &[ValType::I32], &[ValType::I32]),
     ("free", &[ValType::I32], &[]),
     ("_initialize", &[], &[]),
@@ -131,7 +135,9 @@ mod tests {
                  {more}
                  (memory (export "memory") 1)
                  (data (i32.const 8) "/rustc/abc/library/core/src/lib.rs")
-                 (func (export "audit_filter") (param i32 i32 i32 i32 i32 i32) (result i32) i32.const 0)
+                 (func (export "audit_filter") (export "alert_dingtalk") (export "alert_slack")
+                       (export "alert_alertmanager") (export "partition_key")
+                       (param i32 i32 i32 i32 i32 i32) (result i32) i32.const 0)
                  (func (export "malloc") (param i32) (result i32) i32.const 0)
                  (func (export "free") (param i32))
                  (func (export "_initialize")))"#

@@ -18,6 +18,7 @@ mod audit;
 pub mod detect;
 mod emit;
 pub mod normalize;
+pub mod notify;
 pub mod policy;
 pub mod record;
 

@@ -1,7 +1,8 @@
 //! The audit filter as a core WebAssembly module with Fluent Bit's C ABI: memory in, memory out.
 //!
 //! A host calls `_initialize` once, then for each record `malloc` twice (tag and record), `audit_filter`,
-//! and `free` twice if it cares to. All that happens to the record happens in the engine; this crate
+//! and `free` twice if it cares to. Beside `audit_filter` stand functions of the same form that a collector sends kept
+//! records through, where it cannot make itself what a chat, an alert manager or a queue takes. All that happens to the record happens in the engine; this crate
 //! owns the addresses, the reading of configuration files through WASI, and nothing else.
 //!
 //! The module is single-threaded and its exports never call each other, which every `SAFETY` comment
@@ -13,6 +14,7 @@ mod files;
 mod pool;
 mod wasi;
 
+use audit_filter_engine::notify::{Receiver, notification, with_partition_key};
 use audit_filter_engine::{Config, Engine};
 use pool::Pool;
 use std::cell::UnsafeCell;
@@ -100,22 +102,55 @@ pub extern "C" fn pool_free(start: *mut u8) {
     with_state(|state| state.pool.release(start));
 }
 
-/// Filters one record: `record_len` bytes at `record`, one JSON object.
+/// Exports functions with the ABI of Fluent Bit's `wasm` filter, each with what it makes of a record.
 ///
-/// Returns the address of the NUL-terminated record to go on with; an empty string drops it. The result
-/// stays valid until the next call. The buffers of tag and record belong to the module again when the
-/// call returns, whether the host frees them or not. Tag and time are not used: an event's time is its own.
+/// They take `record_len` bytes at `record`, one JSON object, and return the address of the NUL-terminated record to go
+/// on with; an empty string drops it. The result stays valid until the next call. The buffers of tag and record belong
+/// to the module again when the call returns, whether the host frees them or not. Tag and time are not used: an event's
+/// time is its own.
+macro_rules! export {
+    ($($(#[$documentation:meta])+ $name:ident: $write:expr;)+) => {$(
+        $(#[$documentation])+
+        ///
+        /// # Safety
+        /// `record` must be null or the address of `record_len` readable bytes that nothing else writes meanwhile.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(
+            tag: *const u8,
+            _tag_len: usize,
+            _time_sec: u32,
+            _time_nsec: u32,
+            record: *const u8,
+            record_len: usize,
+        ) -> *const c_char {
+            // SAFETY: the caller's promise.
+            unsafe { answer(tag, record, record_len, $write) }
+        }
+    )+};
+}
+
+export! {
+    /// Filters one record.
+    audit_filter: |engine, record, out| { engine.filter(record, out); };
+    /// Makes of a record that was kept what Fluent Bit's `http` output posts to a `DingTalk` robot: `body` and `headers`.
+    alert_dingtalk: |_, record, out| notification(Receiver::DingTalk, record, out);
+    /// The same for an incoming webhook of Slack.
+    alert_slack: |_, record, out| notification(Receiver::Slack, record, out);
+    /// Makes of a record that was kept an alert of Prometheus Alertmanager's API.
+    alert_alertmanager: |_, record, out| notification(Receiver::Alertmanager, record, out);
+    /// Adds the client's address as the member `partition_key`, for queues that keep together what has the same key.
+    partition_key: |_, record, out| with_partition_key(record, out);
+}
+
+/// Has `write` make the answer to one call.
 ///
 /// # Safety
-/// `record` must be null or the address of `record_len` readable bytes that nothing else writes meanwhile.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn audit_filter(
+/// As for the exports.
+unsafe fn answer(
     tag: *const u8,
-    _tag_len: usize,
-    _time_sec: u32,
-    _time_nsec: u32,
     record: *const u8,
     record_len: usize,
+    write: impl FnOnce(&mut Engine, &[u8], &mut Vec<u8>),
 ) -> *const c_char {
     with_state(|state| {
         let engine = state.engine.get_or_insert_with(|| Engine::new(load_config()));
@@ -126,7 +161,7 @@ pub unsafe extern "C" fn audit_filter(
         // SAFETY: the caller's promise; nothing in the module writes the host's buffers.
         let record_bytes = unsafe { bytes(record, record_len) };
         state.output.clear();
-        engine.filter(record_bytes, &mut state.output);
+        write(engine, record_bytes, &mut state.output);
         state.output.push(0);
         state.filtering = false;
         state.pool.release(tag);
