@@ -94,7 +94,7 @@ pub(super) fn event(record: &[u8]) -> Option<Found<'_>> {
     } else {
         &ACK
     };
-    let pod = source.text(fields.pod).filter(|pod| !pod.is_empty())?;
+    let pod = source.text(fields.pod)?;
     let exec = source.exec(fields)?;
 
     let mut draft = Draft::of_v1();
@@ -159,18 +159,18 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The string at a path, unless it is empty or says that Falco could not find it out.
     fn text(&self, path: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.at(path)?.text().map(Text::decode)
+        self.at(path)?.text().map(Text::decode).filter(|text| !matches!(&**text, b"" | b"<NA>"))
     }
 
     /// What was run, if something was.
     fn exec(&self, fields: &Fields) -> Option<Exec> {
-        let program = self.text(fields.program).unwrap_or_default();
         let line = self.text(fields.line).unwrap_or_default();
         let arguments = self.text(fields.arguments).unwrap_or_default();
-        let container = self.text(fields.container).filter(|name| !name.is_empty()).map(Cow::into_owned);
+        let container = self.text(fields.container).map(Cow::into_owned);
         let exec = if line.trim_ascii().is_empty() {
-            let program = Some(program.into_owned()).filter(|program| !program.is_empty())?;
+            let program = self.text(fields.program)?.into_owned();
             Exec::of_process(container, std::iter::once(program).chain(words(&arguments)))
         } else {
             Exec::of_process(container, words(&line))

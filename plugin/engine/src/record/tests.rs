@@ -368,6 +368,8 @@ fn commands_in_containers_get_the_same_object() {
         r#"{"process_exec":{"process":{"binary":"/usr/bin/containerd"}}}"#,
         r#"{"process_exit":{"process":{"binary":"curl","pod":{"name":"web-0"}}}}"#,
         r#"{"output_fields":{"k8s.pod.name":null,"proc.cmdline":"id"},"rule":"x"}"#,
+        r#"{"output_fields":{"k8s.pod.name":"<NA>","proc.cmdline":"id"},"rule":"x"}"#,
+        r#"{"output_fields":{"k8s.pod.name":"web-0","proc.cmdline":"<NA>"},"rule":"x"}"#,
         r#"{"output_fields":{"ka.verb":"create","k8s.pod.name":"web-0"},"rule":"x"}"#,
     ] {
         assert_eq!(filter(record).0, Outcome::PassedThrough, "{record}");
