@@ -39,7 +39,8 @@ class Strict(yaml.SafeLoader):
 
 def configurations(folder):
     """The collectors' configurations below a folder: those of Fluent Bit, those of Vector."""
-    files = sorted(path for path in folder.rglob("*.yaml"))
+    others = ("kustomization.yaml", "audit-filter.yaml")
+    files = sorted(p for p in folder.rglob("*.yaml") if p.name not in others and "kubernetes" not in p.relative_to(folder).parts)
     fluent_bit = [path for path in files if path.parent.name == "fluent-bit" or path.name.startswith("fluent-bit")]
     vector = [path for path in files if path.parent.name == "vector" or path.name.startswith("vector")]
     return fluent_bit, vector
@@ -196,11 +197,25 @@ def with_vector(folder):
                 yield folder / path.relative_to(copy), "vector validate: " + output.replace("\n", " ")
 
 
+def with_program(*command_and_path):
+    """What a program says of one file, if it does not like it."""
+    *command, path = command_and_path
+    status, output = run([*command, str(path)])
+    if status != 0:
+        yield path, f"{' '.join(command)}: " + output.replace("\n", " ")
+
+
 def main(checkout, module):
     folder = checkout / "pipeline-configs"
     problems, fluent_bit, vector = as_text(folder)
+    for script in sorted(folder.rglob("*.sh")):
+        problems += with_program("bash", "-n", script)
     ran = []
-    for program, check in [("fluent-bit", lambda: with_fluent_bit(folder, module)), ("vector", lambda: with_vector(folder))]:
+    for program, check in [
+        ("fluent-bit", lambda: with_fluent_bit(folder, module)),
+        ("vector", lambda: with_vector(folder)),
+        ("amtool", lambda: with_program("amtool", "check-config", folder / "alerts/alertmanager.yml")),
+    ]:
         if shutil.which(program):
             problems += check()
             ran.append(f"run with {program}")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 FLUENT_BIT = {
     "inputs": ["tail", "http", "kafka"],
-    "filters": ["wasm", "modify", "rewrite_tag", "grep", "throttle"],
+    "filters": ["wasm", "modify", "nest", "lua", "rewrite_tag", "throttle"],
     "outputs": ["file", "loki", "es", "opensearch", "http", "kafka", "s3", "splunk"],
 }
 VECTOR = {
     "sources": ["exec", "http_server", "kafka"],
-    "transforms": ["remap", "route", "exclusive_route", "filter", "throttle", "dedupe"],
+    "transforms": ["remap", "exclusive_route", "filter", "throttle"],
     "sinks": ["file", "loki", "elasticsearch", "clickhouse", "kafka", "aws_s3", "splunk_hec_logs", "http"],
 }
 # What Fluent Bit's own description leaves out: the service section, what every plugin of a kind has, prefixes.

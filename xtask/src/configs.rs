@@ -26,10 +26,11 @@ const SAMPLE: &str = "tests/fixtures/sample-audit.jsonl";
 const CONFIGURATION: &str = "pipeline-configs/audit-filter.yaml";
 
 /// The scripts, in the order in which a mistake shows soonest, and what each takes behind the checkout.
-const SCRIPTS: [(&str, &[Argument]); 5] = [
+const SCRIPTS: [(&str, &[Argument]); 6] = [
     ("dashboards.py", &[]),
     ("alerts.py", &[]),
     ("collectors.py", &[Argument::Module]),
+    ("kubernetes.py", &[Argument::NodeModules]),
     ("grafana.mjs", &[Argument::NodeModules]),
     ("reports.py", &[Argument::Kept]),
 ];
@@ -56,6 +57,7 @@ pub(crate) fn run() -> Result<()> {
     if !module.exists() {
         plugin::run()?;
     }
+    place.check_filter_configurations()?;
     let kept = place.filter_sample()?;
     for (script, arguments) in SCRIPTS {
         let arguments = arguments.iter().map(|argument| match argument {
