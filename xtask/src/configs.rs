@@ -140,15 +140,34 @@ impl Place {
     fn filter_sample(&self) -> Result<PathBuf> {
         let kept = self.directory.join("kept.jsonl");
         let output = fs::File::create(&kept).with_context(|| format!("cannot write {}", kept.display()))?;
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["run", "--quiet", "--package", "host-harness", "--", "run", "--engine", "native"]);
-        command
-            .args(["--config", CONFIGURATION, SAMPLE])
-            .current_dir(&self.root)
-            .stdout(output)
-            .stderr(Stdio::null());
-        run_command(&mut command)?;
+        let mut command = self.host_harness();
+        command.args(["run", "--engine", "native", "--config", CONFIGURATION, SAMPLE]);
+        run_command(command.stdout(output).stderr(Stdio::null()))?;
         Ok(kept)
+    }
+
+    /// Has `host-harness check` read every configuration of the filter.
+    fn check_filter_configurations(&self) -> Result<()> {
+        let all = workspace::files(&self.root)?;
+        let configurations = all.iter().filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            path.starts_with("pipeline-configs") && name.ends_with("audit-filter.yaml")
+        });
+        let mut count = 0;
+        for path in configurations {
+            run_command(self.host_harness().args(["check", "--config"]).arg(path).stderr(Stdio::null()))
+                .with_context(|| format!("see `host-harness check --config {}`", path.display()))?;
+            count += 1;
+        }
+        ensure!(count > 0, "there is no configuration of the filter in pipeline-configs");
+        eprintln!("{count} configurations of the filter");
+        Ok(())
+    }
+
+    fn host_harness(&self) -> Command {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["run", "--quiet", "--package", "host-harness", "--"]).current_dir(&self.root);
+        command
     }
 
     /// Runs a script on the checkout.
