@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compare, explain, follow, generate, run};
+use crate::commands::{check, compare, explain, follow, generate, report, run};
 use crate::exit::ExitStatus;
 
 /// Filters Kubernetes audit logs the way the WebAssembly module does in a collector.
@@ -38,6 +38,7 @@ pub enum Command {
     Explain(explain::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
+    Report(report::Arguments),
     Follow(follow::Arguments),
     Generate(generate::Arguments),
 }
@@ -107,6 +108,7 @@ pub fn main() -> ExitStatus {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Follow(arguments) => follow::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     };

@@ -21,6 +21,7 @@ pub mod lines;
 pub mod pipeline;
 pub mod statistics;
 
+mod artifact;
 mod progress;
 
 use std::fmt::Display;

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use audit_filter_engine::json::{self, Raw, Text};
+use audit_filter_report::text::{added_object, grouped};
 use serde::Serialize;
 
 /// Tags listed in a summary for people, most frequent first; the JSON has them all.
@@ -120,12 +121,6 @@ struct Members<'a> {
     tags: Option<Raw<'a>>,
 }
 
-/// The object that the filter has added to a record under `key`: the last of that name, whatever else a record
-/// brings along.
-pub(crate) fn added_object<'a>(output: &'a [u8], key: &str) -> Option<Raw<'a>> {
-    json::members(Raw(output)).filter(|(name, _)| name.is(key.as_bytes())).last().map(|(_, object)| object)
-}
-
 impl<'a> Members<'a> {
     fn of(object: Raw<'a>) -> Self {
         let mut found = Self::default();
@@ -207,19 +202,6 @@ fn table(
         0 => Ok(()),
         more => writeln!(f, "  … and {more} more"),
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn percent(part: u64, whole: u64) -> String {

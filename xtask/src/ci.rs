@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{configs, fuzz, plugin, tidy};
+use crate::{configs, fuzz, page, plugin, tidy};
 
 /// What `cargo xtask ci --help` ends with.
 pub(crate) const HELP: &str = "\
@@ -31,7 +31,7 @@ enum Action {
 
 /// In the order in which a mistake shows soonest: what takes seconds comes first, and the tests, which run the finished
 /// module through the finished command line, come after both are built.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     Step { name: "formatting", action: Action::Cargo(&["fmt", "--all", "--check"]) },
     Step {
         name: "lints",
@@ -43,11 +43,13 @@ const STEPS: [Step; 9] = [
         action: Action::Cargo(&["clippy", "--package", "audit-filter-fluent-bit", "--", "-D", "warnings"]),
     },
     Step { name: "modules", action: Action::Task(plugin::run) },
+    Step { name: "page", action: Action::Task(page::run) },
     Step {
         name: "command line",
         action: Action::Cargo(&["build", "--release", "--package", "host-harness"]),
     },
     Step { name: "tests", action: Action::Cargo(&["test", "--workspace"]) },
+    Step { name: "page in a browser", action: Action::Task(page::test) },
     Step { name: "fuzzing", action: Action::Task(fuzz::run_shortly) },
     Step { name: "configurations", action: Action::Task(configs::run) },
     Step { name: "tidy", action: Action::Task(tidy::run) },

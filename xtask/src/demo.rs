@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result<()> {
     let kept = directory.join("kept.jsonl");
     let output = File::create(&kept).with_context(|| format!("cannot write {}", kept.display()))?;
     eprintln!("\nhost-harness run --config {CONFIGURATION} {SAMPLE} >target/demo/kept.jsonl\n");
-    let status = Command::new(target_directory(&root).join("release/host-harness"))
+    let status = Command::new(workspace::target_directory(&root).join("release/host-harness"))
         .current_dir(&root)
         .args(["run", "--config", CONFIGURATION, SAMPLE])
         .stdout(output)
@@ -52,11 +52,6 @@ pub(crate) fn run() -> Result<()> {
 
     eprintln!("\nwhat the rules call high or critical:\n");
     show_high_risk(&kept)
-}
-
-/// Where cargo builds: `target`, unless the environment says otherwise.
-fn target_directory(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 /// Prints a line for each kept event on the route for high risks.

@@ -6,6 +6,7 @@
 //!   linker wrote into what the hosts read, [`verify`] checks the result against what they promise and demand
 //! - [`fuzz`] looks for inputs that the engine does not take
 //! - [`configs`] checks the configurations, dashboards and reports of `pipeline-configs`
+//! - [`page`] builds the page of the reports, and tries it in a browser
 //! - [`ci`] runs every check, in the order in which a mistake shows soonest
 //! - [`tidy`] checks what no compiler does: the texts, the links, the map in `ARCHITECTURE.md`
 //! - [`workspace`] and [`process`] are what these share: the places in the checkout, child processes
@@ -18,6 +19,7 @@ mod configs;
 mod demo;
 mod fuzz;
 mod module;
+mod page;
 mod plugin;
 mod process;
 mod reencode;
@@ -46,6 +48,13 @@ enum Task {
         /// Build a second time, from a copy of the sources elsewhere, and fail unless every byte is the same
         #[arg(long)]
         check_reproducible: bool,
+    },
+    /// Builds the page that `host-harness report` puts reports into: target/page/audit-centre.html
+    #[command(after_help = page::HELP)]
+    Page {
+        /// Instead, try the page that is there in a browser
+        #[arg(long)]
+        test: bool,
     },
     /// Builds everything and shows it on the sample log
     #[command(after_help = demo::HELP)]
@@ -80,6 +89,8 @@ fn main() -> ExitCode {
     let result = match CommandLine::parse().task {
         Task::Plugin { check_reproducible: false } => plugin::run(),
         Task::Plugin { check_reproducible: true } => plugin::check_reproducible(),
+        Task::Page { test: false } => page::run(),
+        Task::Page { test: true } => page::test(),
         Task::Demo => demo::run(),
         Task::Fuzz { seconds, targets } => fuzz::run(&targets, seconds),
         Task::Configs { write: false } => configs::run(),

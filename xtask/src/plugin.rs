@@ -177,21 +177,32 @@ fn rust_flags(
         // For `reencode`, which finds the stack pointer by this and takes the export away again.
         format!("-Clink-arg=--export={STACK_POINTER}"),
     ];
-    // The last prefix that fits is the one that rustc takes: what lies inside of something else comes after it.
-    let crate_prefixes = crates.iter().map(|directory| (directory.as_path(), "/crates"));
-    let prefixes = [(root, "/audit-filter"), (target_directory, "/target")].into_iter().chain(crate_prefixes);
-    for (directory, name) in prefixes {
-        let Some(directory) = directory.to_str() else {
-            bail!("{} is not UTF-8: build in a directory whose name is", directory.display());
-        };
-        flags.push(format!("--remap-path-prefix={directory}={name}"));
-    }
+    flags.extend(remap_flags(root, target_directory, crates)?);
     flags.extend(toolchain.rustc_arguments());
     Ok(OsString::from(flags.join("\u{1f}")))
 }
 
+/// The flags of rustc that keep the names of this machine's directories out of a module.
+///
+/// # Errors
+///
+/// Where a directory's name cannot be given to rustc.
+pub(crate) fn remap_flags(root: &Path, target_directory: &Path, crates: &[PathBuf]) -> Result<Vec<String>> {
+    // The last prefix that fits is the one that rustc takes: what lies inside of something else comes after it.
+    let crate_prefixes = crates.iter().map(|directory| (directory.as_path(), "/crates"));
+    let prefixes = [(root, "/audit-filter"), (target_directory, "/target")].into_iter().chain(crate_prefixes);
+    prefixes
+        .map(|(directory, name)| {
+            let Some(directory) = directory.to_str() else {
+                bail!("{} is not UTF-8: build in a directory whose name is", directory.display());
+            };
+            Ok(format!("--remap-path-prefix={directory}={name}"))
+        })
+        .collect()
+}
+
 /// The directories that cargo unpacks crates into: one for each registry, named after it.
-fn downloaded_crates() -> Vec<PathBuf> {
+pub(crate) fn downloaded_crates() -> Vec<PathBuf> {
     let Some(sources) = workspace::cargo_home().map(|home| home.join("registry/src")) else {
         return Vec::new();
     };

@@ -24,6 +24,11 @@ pub(crate) fn plugin_directory(root: &Path) -> PathBuf {
     root.join("target/plugin")
 }
 
+/// Where cargo builds: `target`, unless the environment says otherwise.
+pub(crate) fn target_directory(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
 /// Cargo's home: downloaded crates lie there.
 pub(crate) fn cargo_home() -> Option<PathBuf> {
     std::env::var_os("CARGO_HOME")

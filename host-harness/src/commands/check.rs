@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use anyhow::Context as _;
 use audit_filter_engine::Config;
 use audit_filter_engine::problem::{Problem, Severity};
+use audit_filter_report::text::printable;
 use clap::Args;
 
 use crate::cli::{FilterOptions, Format};
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
             let mut stderr = io::stderr().lock();
             for problem in &checked.problems {
                 // That nobody reads it does not make the configuration better.
-                let _ = writeln!(stderr, "{}", super::printable(&problem.to_string()));
+                let _ = writeln!(stderr, "{}", printable(&problem.to_string()));
             }
         }
         Format::Json => {

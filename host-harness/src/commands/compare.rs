@@ -19,21 +19,21 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use audit_filter_engine::detect::Severity;
-use audit_filter_engine::json::{self, Kind, Raw, Text};
+use audit_filter_engine::json::{self, Raw, Text};
 use audit_filter_engine::policy::Level;
 use audit_filter_engine::record::{Event, Member};
+use audit_filter_report::text::{added_object, events, grouped, printable};
 use clap::Args;
 use serde::Serialize;
 
 use super::inputs::{each_record, inputs};
-use super::printable;
 use crate::cli::{EngineName, FilterOptions, Format};
 use crate::configuration;
 use crate::exit::{ExitStatus, Misconfigured};
 use crate::lines::DEFAULT_MAX_LINE_BYTES;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
-use crate::statistics::{Statistics, added_object, grouped};
+use crate::statistics::Statistics;
 
 /// Names that a table counts one by one; the events of later ones are counted together. Whoever can send requests
 /// chooses the names of users and resources, a new one with each.
@@ -171,31 +171,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     super::write_statistics(arguments.stats.as_deref(), &statistics)?;
     let failed = too_long > 0 || statistics.iter().any(|side| side.failed > 0);
     Ok(if failed { ExitStatus::Failure } else { ExitStatus::Success })
-}
-
-/// The events of a record: the elements of a list, or else the record itself.
-fn events(record: &[u8]) -> Vec<&[u8]> {
-    list(record).filter(|events| !events.is_empty()).unwrap_or_else(|| vec![record])
-}
-
-fn list(record: &[u8]) -> Option<Vec<&[u8]>> {
-    // Most records are events, and this tells at their first member that they are no list.
-    let (_, kind) = json::members(Raw(record.trim_ascii()))
-        .find(|(name, _)| [&b"kind"[..], b"records", b"logEvents"].iter().any(|signal| name.is(signal)))?;
-    if kind.text().is_some_and(|kind| kind.is(b"Event")) {
-        return None;
-    }
-    let record = record.trim_ascii();
-    let is_json = json::scan(record, 0).is_ok_and(|scanned| scanned.end == record.len());
-    if !is_json || Event::read(record, b"").is_ok() {
-        return None;
-    }
-    let record = Raw(record);
-    let is_event_list =
-        record.get(b"kind").and_then(Raw::text).is_some_and(|kind| kind.decode().starts_with(b"EventList"));
-    let names: &[&[u8]] = if is_event_list { &[b"items"] } else { &[b"records", b"logEvents"] };
-    let array = names.iter().find_map(|name| record.get(name).filter(|list| list.kind() == Kind::Array))?;
-    Some(json::elements(array).map(|element| element.0).collect())
 }
 
 /// What became of an event under a policy.
@@ -613,21 +588,6 @@ mod tests {
             (format!("{}é", "x".repeat(MOST_NAME_BYTES - 1)), "x".repeat(MOST_NAME_BYTES - 1)),
         ] {
             assert_eq!(bounded(&text), expected);
-        }
-    }
-
-    #[test]
-    fn lists_are_told_from_events() {
-        for (record, expected) in [
-            (r#"{"kind":"Event","records":[1]}"#, &[r#"{"kind":"Event","records":[1]}"#][..]),
-            (r#"{"kind":"EventList","items":[{"a":1}, {}]}"#, &[r#"{"a":1}"#, "{}"]),
-            (r#"{"records":[{}]}"#, &["{}"]),
-            (r#"{"records":[]}"#, &[r#"{"records":[]}"#]),
-            (r#"{"kind":"EventList","items":[{}"#, &[r#"{"kind":"EventList","items":[{}"#]),
-            ("no JSON", &["no JSON"]),
-        ] {
-            let found: Vec<_> = events(record.as_bytes()).into_iter().map(String::from_utf8_lossy).collect();
-            assert_eq!(found, expected, "{record}");
         }
     }
 }

@@ -102,6 +102,8 @@ impl Verdict {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Findings {
+    /// What the event is about.
+    pub subject: Subject,
     /// What goes from the event's bytes, in the event's order.
     pub cuts: Vec<Cut>,
     /// Whether the client's address is a trusted proxy's too, because all addresses are.
@@ -110,6 +112,50 @@ pub struct Findings {
     pub rules: Vec<Rule>,
     /// The `audit` object, JSON.
     pub audit: Vec<u8>,
+}
+
+/// What an event is about, as the event itself says; empty where it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subject {
+    /// `stageTimestamp`
+    pub time: String,
+    /// `verb`
+    pub verb: String,
+    /// `objectRef.namespace`
+    pub namespace: String,
+    /// The resource as kubectl names it: `deployments.apps`, `pods/exec`.
+    pub resource: String,
+    /// `objectRef.name`
+    pub name: String,
+    /// `responseStatus.code`
+    pub code: Option<i64>,
+}
+
+impl Subject {
+    /// Of that event.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Self {
+        let text = |member| event.text(member).unwrap_or_default().to_str().into_owned();
+        let mut subject = Self {
+            time: text(Member::StageTimestamp),
+            verb: text(Member::Verb),
+            code: event.response_code(),
+            ..Self::default()
+        };
+        if let Some(reference) = &event.object_ref {
+            subject.namespace = reference.namespace.to_str().into_owned();
+            subject.name = reference.name.to_str().into_owned();
+            subject.resource = reference.resource.to_str().into_owned();
+            for (sign, part) in [('.', reference.api_group), ('/', reference.subresource)] {
+                if !part.is_empty() {
+                    subject.resource.push(sign);
+                    subject.resource.push_str(&part.to_str());
+                }
+            }
+        }
+        subject
+    }
 }
 
 /// Bytes that go from an event.
@@ -174,6 +220,7 @@ impl Witness for Observer {
         let cuts = self.verdict.as_ref().map_or_else(Vec::new, |verdict| cuts(event, verdict));
         let source = normalizer.normalize(event).source_ip;
         self.findings = Some(Findings {
+            subject: Subject::of(event),
             cuts,
             source_is_trusted_proxy: source
                 .is_some_and(|source| normalizer.trusts(&String::from_utf8_lossy(&source))),
@@ -308,6 +355,29 @@ rules:
         assert_eq!(lines, [(0, 7, Level::None), (1, 9, Level::Request)]);
         assert_eq!(verdict.matched().map(|rule| rule.rule), Some(1));
         assert_eq!(&*verdict.file, config::POLICY_FILE_NAME);
+    }
+
+    #[test]
+    fn the_subject_is_what_the_event_says() {
+        for (object_ref, expected) in [
+            (r#"{"resource":"pods"}"#, ("", "pods", "")),
+            (
+                r#"{"resource":"pods","subresource":"exec","namespace":"shop","name":"web-0"}"#,
+                ("shop", "pods/exec", "web-0"),
+            ),
+            (
+                r#"{"resource":"deployments","apiGroup":"apps","subresource":"scale"}"#,
+                ("", "deployments.apps/scale", ""),
+            ),
+        ] {
+            let event = format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"ResponseComplete","verb":"get","objectRef":{object_ref},"responseStatus":{{"code":200}},"stageTimestamp":"2026-03-02T08:00:00Z"}}"#
+            );
+            let subject = engine("{}").explain(event.as_bytes()).findings.unwrap().subject;
+            let Subject { time, verb, namespace, resource, name, code } = &subject;
+            assert_eq!((&**namespace, &**resource, &**name), expected);
+            assert_eq!((&**time, &**verb, *code), ("2026-03-02T08:00:00Z", "get", Some(200)));
+        }
     }
 
     #[test]
