@@ -12,6 +12,7 @@
 
 use super::fields::{AuditField, Reference, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
+use super::outline;
 use super::pattern::{Form, Step, Uncompiled};
 use super::rule::Report;
 use crate::hash::{Fnv, Numbering};
@@ -30,6 +31,10 @@ const MAX_REQUIRED: usize = 4096;
 
 /// How long a part of a string is under which trees are listed that want a string contained in a field.
 pub(crate) const GRAM: usize = 3;
+
+/// From how many bytes of a value at most one is looked at for such a part: all the parts that may stand there are
+/// keys.
+const MAX_STRIDE: usize = 4;
 
 /// How many trees may as well be looked at as the grams of a value.
 const LOOK_AT_GRAMS: u32 = 16;
@@ -73,6 +78,8 @@ pub(crate) enum Test {
 pub(crate) struct Predicate {
     pub(crate) test: Test,
     pub(crate) stage: Stage,
+    /// The bits of an event's outline with which it can hold.
+    pub(crate) outline: u64,
     cost: u32,
 }
 
@@ -95,8 +102,9 @@ pub(crate) enum Operation {
 pub(crate) struct Access {
     /// The fields. More than one only where each has at most one value.
     pub(crate) fields: Vec<u32>,
-    /// Whether the one field is to contain certain strings of [`GRAM`] bytes, instead of being one.
-    pub(crate) grams: bool,
+    /// Whether the one field is to contain certain strings of [`GRAM`] bytes, instead of being one: then at how many
+    /// bytes from one another they have to be looked for.
+    pub(crate) stride: Option<usize>,
     /// Key of the values, sorted, and where the trees stand in `trees`.
     table: Vec<(u64, u32, u32)>,
     trees: Vec<u32>,
@@ -113,7 +121,7 @@ impl Access {
     fn new(list: List, first_entry: u32) -> Self {
         Self {
             fields: list.fields,
-            grams: list.grams,
+            stride: list.grams.then_some(list.stride),
             table: Vec::new(),
             trees: Vec::new(),
             sieve: Box::new([0; SIEVE_WORDS]),
@@ -158,28 +166,44 @@ impl Access {
     }
 }
 
-/// Takes one value of a list of values into the hash under which trees are found.
-pub(crate) fn add_to_key(key: &mut Fnv, value: &[u8]) {
+/// The key of one value.
+pub(crate) fn key_of(value: &[u8]) -> u64 {
+    let mut key = Fnv::new();
     key.lowercase(value);
-    // No byte of UTF-8, so that no two lists of values run together.
-    key.byte(0xff);
+    key.finish()
 }
 
-/// The keys under which trees are found that want some of `text` contained.
+/// The key of a list of values, that of none being 0, and one more, whose own key is `value`.
+pub(crate) fn joined(list: u64, value: u64) -> u64 {
+    (list.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Gives `each` the keys under which trees are found that want some of `text` contained, of every `stride`th byte.
 #[inline]
-pub(crate) fn gram_keys(text: &[u8]) -> impl Iterator<Item = u64> {
-    let mut gram = 0u32;
-    let keys = text.iter().map(move |byte| {
-        gram = (gram << 8 | u32::from(byte.to_ascii_lowercase())) & 0xff_ffff;
-        u64::from(gram)
-    });
-    keys.skip(GRAM - 1)
+pub(crate) fn each_gram(text: &[u8], stride: usize, mut each: impl FnMut(u64)) {
+    let mut at = 0;
+    // Four bytes at a time are one load; the last gram has only three.
+    while let Some(&[a, b, c, _]) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        each(gram_key(a, b, c));
+        at += stride;
+    }
+    if let Some(&[a, b, c]) = text.get(at..) {
+        each(gram_key(a, b, c));
+    }
+}
+
+/// One key for both cases of a letter, and for some other pairs: who finds a tree under it looks at it closely.
+#[inline(always)]
+fn gram_key(a: u8, b: u8, c: u8) -> u64 {
+    u64::from(u32::from_le_bytes([a, b, c, 0]) | 0x20_2020)
 }
 
 /// Trees of tests, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     pub(crate) fields: Vec<Field>,
+    /// What the view of the event is asked for, each once.
+    pub(crate) views: Vec<View>,
     pub(crate) paths: Vec<PathNode>,
     /// Fields that are one name, by name, sorted.
     pub(crate) bare: Vec<(Box<[u8]>, u32)>,
@@ -189,6 +213,8 @@ pub(crate) struct Program {
     pub(crate) operations: Vec<Operation>,
     /// Where each tree stands in `operations`.
     pub(crate) trees: Vec<(u32, u32)>,
+    /// The bits of an event's outline with which each tree can hold.
+    pub(crate) outlines: Vec<u64>,
     pub(crate) accesses: Vec<Access>,
     /// How many entries all their tables have.
     pub(crate) entries: u32,
@@ -199,6 +225,10 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn field(&self, field: u32) -> Option<&Field> {
         self.fields.get(field as usize)
+    }
+
+    pub(crate) fn view(&self, view: u32) -> Option<View> {
+        self.views.get(view as usize).copied()
     }
 
     pub(crate) fn predicate(&self, predicate: u32) -> Option<&Predicate> {
@@ -291,6 +321,7 @@ impl Builder {
         let field = self.intern_field(field)?;
         let predicate = Predicate {
             stage: self.stage(field),
+            outline: outline::ANY,
             cost: cost(&matcher),
             test: Test::Value { field, matcher },
         };
@@ -309,7 +340,7 @@ impl Builder {
         let test = Test::Reference { left, right, likeness };
         let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
         let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        Ok(self.intern_predicate(&key, Predicate { test, stage, cost: 30 }))
+        Ok(self.intern_predicate(&key, Predicate { test, stage, outline: outline::ANY, cost: 30 }))
     }
 
     fn intern_predicate(&mut self, key: &[&[u8]], predicate: Predicate) -> NodeId {
@@ -353,6 +384,19 @@ impl Builder {
             sort(&mut node.children);
         }
         sort(&mut self.program.bare);
+        let outlines = (0..to_u32(self.program.trees.len()))
+            .map(|tree| outline::of_tree(&self.program, tree))
+            .collect();
+        let of_tests: Vec<u64> = self
+            .program
+            .predicates
+            .iter()
+            .map(|predicate| outline::of_test(&self.program, &predicate.test).0)
+            .collect();
+        self.program.outlines = outlines;
+        for (predicate, outline) in self.program.predicates.iter_mut().zip(of_tests) {
+            predicate.outline = outline;
+        }
         Indexer::new(&mut self.program).run();
         self.program
     }
@@ -466,7 +510,8 @@ impl Builder {
             return Err(format!("the field {name:?} has more than {MAX_STEPS} steps"));
         }
         if let Some(view) = View::of_path(name) {
-            return Ok((Source::View(view), Stage::Immediate));
+            self.program.views.push(view);
+            return Ok((Source::View(to_u32(self.program.views.len() - 1)), Stage::Immediate));
         }
         let first = name.split('.').next().unwrap_or_default();
         let stage = match Member::named(first) {
@@ -562,6 +607,8 @@ enum Need {
 struct List {
     fields: Vec<u32>,
     grams: bool,
+    /// At how many bytes from one another grams are to be looked for.
+    stride: usize,
 }
 
 /// Where a tree could be listed: for each string, the keys of which one has to be chosen.
@@ -581,11 +628,10 @@ struct Indexer<'p> {
 impl<'p> Indexer<'p> {
     fn new(program: &'p mut Program) -> Self {
         let is_request = |field: &Field| {
+            let Source::View(view) = field.source else { return false };
             matches!(
-                field.source,
-                Source::View(
-                    View::Top(Member::Verb) | View::Reference(Reference::Resource | Reference::Subresource)
-                )
+                program.view(view),
+                Some(View::Top(Member::Verb) | View::Reference(Reference::Resource | Reference::Subresource))
             )
         };
         let request =
@@ -600,24 +646,43 @@ impl<'p> Indexer<'p> {
             places.push(self.places(&required));
         }
         let crowds = Crowds::new(&places);
-        let mut chosen: Vec<(u32, u64, u32)> = Vec::new();
+        let mut places_chosen: Vec<(u32, &Place, Vec<usize>)> = Vec::new();
         for (tree, places) in (0u32..).zip(&places) {
-            let mut best: Option<(u32, u32, Vec<u64>)> = None;
+            let mut best: Option<(u32, &Place, Vec<usize>)> = None;
             for place in places {
                 let (worst, keys) = crowds.least(place);
-                // To look for parts of a value takes a look at each of its bytes.
+                // To look for parts of a value takes a look at many of its bytes.
                 let grams = self.lists.get(place.list as usize).is_some_and(|list| list.grams);
                 let cost = if grams { LOOK_AT_GRAMS + worst } else { worst };
                 if best.as_ref().is_none_or(|&(least, ..)| cost < least) {
-                    best = Some((cost, place.list, keys));
+                    best = Some((cost, place, keys));
                 }
             }
             match best {
                 None => self.program.always.push(tree),
-                Some((_, list, keys)) => chosen.extend(keys.into_iter().map(|key| (list, key, tree))),
+                Some((_, place, keys)) => places_chosen.push((tree, place, keys)),
+            }
+        }
+        // The shortest string says how far apart its grams may be looked for.
+        for (_, place, _) in &places_chosen {
+            let shortest = place.keys.iter().map(Vec::len).min();
+            if let (Some(list), Some(shortest)) = (self.lists.get_mut(place.list as usize), shortest) {
+                list.stride = list.stride.min(shortest);
+            }
+        }
+        let mut chosen: Vec<(u32, u64, u32)> = Vec::new();
+        for (tree, place, best) in &places_chosen {
+            let list = self.lists.get(place.list as usize);
+            let stride = list.map_or(1, |list| if list.grams { list.stride } else { 1 });
+            for (keys, &best) in place.keys.iter().zip(best) {
+                // Around the best one, as many keys in a row as bytes are passed over.
+                let first = best.min(keys.len().saturating_sub(stride));
+                let keys = keys.iter().skip(first).take(stride);
+                chosen.extend(keys.map(|&key| (place.list, key, *tree)));
             }
         }
         sort(&mut chosen);
+        chosen.dedup();
         self.fill(&chosen);
     }
 
@@ -719,39 +784,34 @@ impl<'p> Indexer<'p> {
         }
         let mut places = Vec::new();
         if !together.is_empty() {
-            let mut keys = vec![Fnv::new()];
+            let mut keys = vec![0];
             for one in &together {
                 let mut extended = Vec::with_capacity(keys.len() * one.strings.len());
                 for &key in &keys {
-                    for string in &one.strings {
-                        let mut key = key;
-                        add_to_key(&mut key, string);
-                        extended.push(key);
-                    }
+                    extended.extend(one.strings.iter().map(|string| joined(key, key_of(string))));
                 }
                 keys = extended;
             }
-            let list =
-                self.list(List { fields: together.iter().map(|one| one.field).collect(), grams: false });
-            places.push(Place { list, keys: keys.into_iter().map(|key| vec![key.finish()]).collect() });
+            let list = self.list(together.iter().map(|one| one.field).collect(), false);
+            places.push(Place { list, keys: keys.into_iter().map(|key| vec![key]).collect() });
         }
         for one in required {
             let keys = match one.need {
                 Need::Whole if self.request.contains(&one.field) => continue,
-                Need::Whole => one.strings.iter().map(|string| vec![key_of(string)]).collect(),
-                Need::Contained => one.strings.iter().map(|string| gram_keys(string).collect()).collect(),
+                Need::Whole => one.strings.iter().map(|string| vec![joined(0, key_of(string))]).collect(),
+                Need::Contained => one.strings.iter().map(|string| grams_of(string)).collect(),
             };
-            let list = self.list(List { fields: vec![one.field], grams: one.need == Need::Contained });
+            let list = self.list(vec![one.field], one.need == Need::Contained);
             places.push(Place { list, keys });
         }
         places
     }
 
-    /// The number of a list of that kind.
-    fn list(&mut self, list: List) -> u32 {
-        let known = self.lists.iter().position(|known| *known == list);
+    /// The number of the list of that kind.
+    fn list(&mut self, fields: Vec<u32>, grams: bool) -> u32 {
+        let known = self.lists.iter().position(|known| known.fields == fields && known.grams == grams);
         to_u32(known.unwrap_or_else(|| {
-            self.lists.push(list);
+            self.lists.push(List { fields, grams, stride: MAX_STRIDE });
             self.lists.len() - 1
         }))
     }
@@ -783,25 +843,26 @@ impl Crowds {
         at.ok().and_then(|at| self.0.get(at)).map_or(0, |&(.., count)| count)
     }
 
-    /// Of each string's keys the least crowded one, and how crowded the worst of these is.
-    fn least(&self, place: &Place) -> (u32, Vec<u64>) {
+    /// Where among each string's keys the least crowded one stands, and how crowded the worst of these is.
+    fn least(&self, place: &Place) -> (u32, Vec<usize>) {
         let mut worst = 0;
         let mut least = Vec::with_capacity(place.keys.len());
         for keys in &place.keys {
-            let best = keys.iter().map(|&key| (self.of(place.list, key), key)).min();
-            if let Some((crowd, key)) = best {
+            let best = keys.iter().enumerate().map(|(at, &key)| (self.of(place.list, key), at)).min();
+            if let Some((crowd, at)) = best {
                 worst = worst.max(crowd);
-                least.push(key);
+                least.push(at);
             }
         }
         (worst, least)
     }
 }
 
-fn key_of(string: &[u8]) -> u64 {
-    let mut key = Fnv::new();
-    add_to_key(&mut key, string);
-    key.finish()
+/// The keys of all grams of a string, in their order.
+fn grams_of(string: &[u8]) -> Vec<u64> {
+    let mut keys = Vec::new();
+    each_gram(string, 1, |key| keys.push(key));
+    keys
 }
 
 /// The longest string that a text has to contain to follow the steps.

@@ -6,14 +6,15 @@
 //! is stored but one bit for each predicate, however large the event is. (Fields that are compared with
 //! fields are the exception, and have their limits here.)
 
-use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, add_to_key, gram_keys};
-use super::fields::{AuditFields, AuditValue, Found, Source, Stage, Value};
+use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, each_gram, joined, key_of};
+use super::fields::{AuditFields, AuditValue, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
+use super::outline;
 use super::pattern::{self, Form};
-use crate::hash::Fnv;
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
 use crate::sort::sort;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
@@ -169,7 +170,8 @@ pub(crate) fn evaluate(
     holding: &mut Vec<u32>,
 ) {
     scratch.begin(program);
-    let mut run = Run { program, scratch, event, audit };
+    let seen = vec![(Seen::NotLooked, None); program.views.len()];
+    let mut run = Run { program, scratch, event, audit, outline: outline::of_event(event, audit), seen };
     run.find_candidates();
     let mut undecided = std::mem::take(&mut run.scratch.candidates);
     let first = holding.len();
@@ -195,52 +197,71 @@ pub(crate) fn evaluate(
     }
 }
 
+/// What the view of the event has for a field, looked up and decoded once.
+#[derive(Debug, Clone)]
+enum Seen<'e> {
+    NotLooked,
+    Absent,
+    Value(Kind, Cow<'e, [u8]>),
+}
+
 struct Run<'r, 'e> {
     program: &'r Program,
     scratch: &'r mut Scratch,
     event: &'r Event<'e>,
     audit: &'r dyn AuditFields,
+    /// The event's outline.
+    outline: u64,
+    /// What has been seen of the program's views, and the keys of what has been looked up in lists of trees.
+    seen: Vec<(Seen<'e>, Option<u64>)>,
 }
 
-impl Run<'_, '_> {
+impl<'e> Run<'_, 'e> {
     /// Gathers the trees that the event might satisfy, each once.
     fn find_candidates(&mut self) {
         let program = self.program;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         let mut listed = std::mem::take(&mut self.scratch.listed);
-        let epoch = self.scratch.epoch;
-        candidates.extend_from_slice(&program.always);
+        let (epoch, outline) = (self.scratch.epoch, self.outline);
+        let mut add = |trees: &[u32]| {
+            candidates.extend(trees.iter().filter(|&&tree| {
+                program.outlines.get(tree as usize).is_some_and(|possible| outline & !possible == 0)
+            }));
+        };
+        add(&program.always);
         for access in &program.accesses {
             // However often a value says the same, its list is taken once.
             let mut take = |key| {
                 if let Some((entry, trees)) = access.get(key)
                     && Scratch::mark(&mut listed, entry, epoch)
                 {
-                    candidates.extend_from_slice(trees);
+                    add(trees);
                 }
             };
-            if let [field] = access.fields.as_slice() {
-                self.values(*field, &mut |value| {
-                    if access.grams {
-                        gram_keys(value.text).for_each(&mut take);
-                    } else {
-                        let mut key = Fnv::new();
-                        add_to_key(&mut key, value.text);
-                        take(key.finish());
-                    }
+            if let Some(stride) = access.stride
+                && let Some(&field) = access.fields.first()
+            {
+                self.values(field, &mut |value| {
+                    each_gram(value.text, stride, &mut take);
                     false
                 });
                 continue;
             }
-            let mut key = Fnv::new();
-            let all_there = access.fields.iter().all(|&field| {
-                self.values(field, &mut |value| {
-                    add_to_key(&mut key, value.text);
+            let mut key = 0;
+            let all_have_one = access.fields.iter().all(|&field| match self.key(field) {
+                Some(of_field) => {
+                    key = joined(key, of_field);
                     true
-                })
+                }
+                None => false,
             });
-            if all_there {
-                take(key.finish());
+            if all_have_one {
+                take(key);
+            } else if let [field] = access.fields.as_slice() {
+                self.values(*field, &mut |value| {
+                    take(joined(0, key_of(value.text)));
+                    false
+                });
             }
         }
         sort(&mut candidates);
@@ -249,32 +270,55 @@ impl Run<'_, '_> {
         self.scratch.listed = listed;
     }
 
+    /// The key of a field that has one value or none, and has one.
+    fn key(&mut self, field: u32) -> Option<u64> {
+        let &Source::View(view) = &self.program.field(field)?.source else { return None };
+        if let Some((_, Some(key))) = self.seen.get(view as usize) {
+            return Some(*key);
+        }
+        let key = key_of(self.see(view)?.text);
+        self.seen.get_mut(view as usize)?.1 = Some(key);
+        Some(key)
+    }
+
     /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether
     /// it did.
-    fn values(&self, field: u32, each: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
+    fn values(&mut self, field: u32, each: &mut dyn FnMut(Value<'_>) -> bool) -> bool {
         match self.program.field(field).map(|field| &field.source) {
             Some(Source::Audit(field)) => {
                 let mut done = false;
-                self.audit.values(*field, &mut |value| {
-                    done = done
-                        || match value {
-                            AuditValue::Text(text) => each(Value { kind: Kind::String, text }),
-                            AuditValue::Integer(number) => {
-                                let text = number.to_string();
-                                each(Value { kind: Kind::Number, text: text.as_bytes() })
-                            }
-                            AuditValue::Bool(true) => each(Value { kind: Kind::Bool, text: b"true" }),
-                            AuditValue::Bool(false) => each(Value { kind: Kind::Bool, text: b"false" }),
-                        };
+                let mut give = |value: Value<'_>| done = done || each(value);
+                self.audit.values(*field, &mut |value| match value {
+                    AuditValue::Text(text) => give(Value { kind: Kind::String, text }),
+                    AuditValue::Integer(number) => {
+                        let text = number.to_string();
+                        give(Value { kind: Kind::Number, text: text.as_bytes() });
+                    }
+                    AuditValue::Bool(true) => give(Value { kind: Kind::Bool, text: b"true" }),
+                    AuditValue::Bool(false) => give(Value { kind: Kind::Bool, text: b"false" }),
                 });
                 done
             }
-            Some(Source::View(view)) => match view.value(self.event) {
-                Some(Found::Text(text)) => each(Value { kind: Kind::String, text: &text.decode() }),
-                Some(Found::Raw(raw)) => Value::with(raw, each),
-                None => false,
-            },
+            Some(&Source::View(view)) => self.see(view).is_some_and(each),
             _ => false,
+        }
+    }
+
+    /// What the view of the event has.
+    fn see(&mut self, view: u32) -> Option<Value<'_>> {
+        let (seen, _) = self.seen.get_mut(view as usize)?;
+        if let Seen::NotLooked = seen {
+            *seen = match self.program.view(view).and_then(|view| view.value(self.event)) {
+                None => Seen::Absent,
+                Some(found) => {
+                    let (kind, text) = found.decode();
+                    Seen::Value(kind, text)
+                }
+            };
+        }
+        match seen {
+            Seen::Value(kind, text) => Some(Value { kind: *kind, text }),
+            Seen::NotLooked | Seen::Absent => None,
         }
     }
 
@@ -329,6 +373,9 @@ impl Run<'_, '_> {
             return known;
         }
         let Some(predicate) = self.program.predicate(id) else { return Answer::No };
+        if self.outline & !predicate.outline != 0 {
+            return Answer::No;
+        }
         if predicate.stage > stage {
             return Answer::Unknown;
         }
@@ -722,7 +769,7 @@ impl Walker<'_> {
 }
 
 /// Whether one value matches; `cut` is set where a limit left the question open.
-fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bool {
+pub(super) fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bool {
     let Value { kind, text } = value;
     let written = matches!(kind, Kind::String | Kind::Number | Kind::Bool);
     match matcher {

@@ -14,6 +14,7 @@
 use crate::json::{Kind, Raw, Text};
 use crate::normalize::{self, FieldValue, Normalized};
 use crate::record::{Event, Member};
+use std::borrow::Cow;
 
 macro_rules! audit_fields {
     (normalized: $($normalized:ident)* ; later: $($later:ident = $name:literal)*) => {
@@ -130,15 +131,8 @@ impl Value<'_> {
     /// Gives the value that `raw` is to `each`. An array is one value here; its elements are the walk's.
     #[inline]
     pub(crate) fn with<R>(raw: Raw<'_>, each: impl FnOnce(Value<'_>) -> R) -> R {
-        let kind = raw.kind();
-        match kind {
-            Kind::String => match raw.text().unwrap_or_default().decode() {
-                std::borrow::Cow::Borrowed(text) => each(Value { kind, text }),
-                std::borrow::Cow::Owned(text) => each(Value { kind, text: &text }),
-            },
-            Kind::Number | Kind::Bool => each(Value { kind, text: raw.0 }),
-            Kind::Object | Kind::Array | Kind::Null => each(Value { kind, text: b"" }),
-        }
+        let (kind, text) = Found::Raw(raw).decode();
+        each(Value { kind, text: &text })
     }
 }
 
@@ -157,8 +151,8 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Audit(AuditField),
-    /// A single value that the view of the event has found.
-    View(View),
+    /// A single value that the view of the event has found, by its number in `Program::views`.
+    View(u32),
     /// Whatever a walk finds at this node of the tree of paths.
     Path(u32),
     /// Whatever a walk finds under this name, anywhere.
@@ -218,17 +212,16 @@ impl View {
     /// strings it does not keep, so those are looked up.
     #[inline]
     pub(crate) fn value<'a>(self, event: &Event<'a>) -> Option<Found<'a>> {
-        let (seen, member, name): (Text<'a>, _, &[u8]) = match self {
+        let (seen, is_odd, member, name): (Text<'a>, _, _, &[u8]) = match self {
             Self::Top(member) => return event.get(member).map(Found::Raw),
             Self::ResponseCode => {
-                return event.get(Member::ResponseStatus)?.get(b"code").map(Found::Raw);
+                return event.raw_response_code().map(Found::Raw);
             }
-            Self::Username => (event.user.username, Member::User, b"username"),
-            Self::ImpersonatedUsername => (
-                event.impersonated_user.map(|user| user.username).unwrap_or_default(),
-                Member::ImpersonatedUser,
-                b"username",
-            ),
+            Self::Username => (event.user.username, event.user.is_odd, Member::User, b"username"),
+            Self::ImpersonatedUsername => {
+                let user = event.impersonated_user?;
+                (user.username, user.is_odd, Member::ImpersonatedUser, b"username")
+            }
             Self::Reference(part) => {
                 let reference = event.object_ref.as_ref()?;
                 let (seen, name): (_, &[u8]) = match part {
@@ -239,11 +232,14 @@ impl View {
                     Reference::ApiVersion => (reference.api_version, b"apiVersion"),
                     Reference::Subresource => (reference.subresource, b"subresource"),
                 };
-                (seen, Member::ObjectRef, name)
+                (seen, reference.is_odd, Member::ObjectRef, name)
             }
         };
         if !seen.is_empty() {
             return Some(Found::Text(seen));
+        }
+        if !is_odd {
+            return None;
         }
         event.get(member)?.get(name).map(Found::Raw)
     }
@@ -253,4 +249,22 @@ impl View {
 pub(crate) enum Found<'a> {
     Text(Text<'a>),
     Raw(Raw<'a>),
+}
+
+impl<'a> Found<'a> {
+    /// Its kind, and its text as [`Value`] has it.
+    pub(crate) fn decode(self) -> (Kind, Cow<'a, [u8]>) {
+        match self {
+            Self::Text(text) => (Kind::String, text.decode()),
+            Self::Raw(raw) => {
+                let kind = raw.kind();
+                let text = match kind {
+                    Kind::String => raw.text().unwrap_or_default().decode(),
+                    Kind::Number | Kind::Bool => Cow::Borrowed(raw.0),
+                    Kind::Object | Kind::Array | Kind::Null => Cow::Borrowed(&b""[..]),
+                };
+                (kind, text)
+            }
+        }
+    }
 }

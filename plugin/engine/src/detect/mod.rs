@@ -19,6 +19,7 @@ mod condition;
 mod evaluate;
 pub mod fields;
 mod modifier;
+mod outline;
 mod pattern;
 mod rule;
 

@@ -254,7 +254,61 @@ fn character_length(lead: u8) -> usize {
 /// The only place that knows which engine does it: `regex-lite`, whose case-insensitivity is ASCII's,
 /// like that of the strings above. Until [`Uncompiled::compile`] has been called it matches nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct Expression(Arc<OnceLock<regex_lite::Regex>>);
+pub(crate) struct Expression {
+    compiled: Arc<OnceLock<regex_lite::Regex>>,
+    first: Option<FirstByte>,
+}
+
+/// What a text has to start with for an expression that is anchored to its start: most texts can be told from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstByte {
+    Is(u8),
+    IsDigit,
+}
+
+impl FirstByte {
+    /// What an expression demands, as far as that is plain to see.
+    fn of(source: &str, flags: Flags) -> Option<Self> {
+        let anchored = source.strip_prefix('^').filter(|_| !flags.multi_line)?;
+        let (first, rest) = match anchored.strip_prefix("[0-9]").or_else(|| anchored.strip_prefix("\\d")) {
+            Some(rest) => (Self::IsDigit, rest),
+            None => {
+                let byte = *anchored.as_bytes().first()?;
+                let plain = byte == b'/' || byte.is_ascii_digit() || byte.is_ascii_alphabetic() && !flags.ignore_case;
+                (Self::Is(byte), anchored.get(1..).filter(|_| plain)?)
+            }
+        };
+        // It must be there, and be so in every alternative.
+        let optional = rest.starts_with(['?', '*', '{']);
+        (!optional && !has_alternatives(source)).then_some(first)
+    }
+
+    fn is_met(self, text: &[u8]) -> bool {
+        match (self, text.first()) {
+            (Self::Is(wanted), Some(&first)) => wanted == first,
+            (Self::IsDigit, Some(first)) => first.is_ascii_digit(),
+            (_, None) => false,
+        }
+    }
+}
+
+/// Whether an expression may have alternatives that stand in no group.
+fn has_alternatives(source: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut escaped = false;
+    source.bytes().any(|byte| {
+        let plain = !std::mem::replace(&mut escaped, false);
+        match byte {
+            b'\\' if plain => escaped = true,
+            b'(' if plain => depth += 1,
+            b')' if plain => depth = depth.saturating_sub(1),
+            // In a class it is none, but no harm is done by taking it for one.
+            b'|' => return depth == 0,
+            _ => {}
+        }
+        false
+    })
+}
 
 /// What an [`Expression`] is to be made from.
 ///
@@ -341,14 +395,17 @@ impl Expression {
         let slot = Arc::new(OnceLock::new());
         let uncompiled =
             Uncompiled { line, field: String::new(), source: source.into(), flags, slot: Arc::clone(&slot) };
-        (Self(slot), uncompiled)
+        (Self { compiled: slot, first: FirstByte::of(source, flags) }, uncompiled)
     }
 
     /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
     pub(crate) fn is_match(&self, text: &[u8], cut: &mut bool) -> bool {
+        if self.first.is_some_and(|first| !first.is_met(text)) {
+            return false;
+        }
         let searched = text.get(..MAX_SEARCHED).unwrap_or(text);
         let found =
-            self.0.get().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
+            self.compiled.get().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
         *cut |= !found && searched.len() < text.len();
         found
     }
@@ -361,4 +418,48 @@ pub(crate) fn number(text: &[u8]) -> Option<f64> {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_expression_has_to_start_with_is_seen_where_it_is_plain() {
+        let ignoring_case = Flags { ignore_case: true, ..Flags::default() };
+        let by_line = Flags { multi_line: true, ..Flags::default() };
+        for (source, flags, expected) in [
+            ("^[0-9]+(-[0-9]+)?$", Flags::default(), Some(FirstByte::IsDigit)),
+            (r"^\d\d", Flags::default(), Some(FirstByte::IsDigit)),
+            (r"^\d{0,3}", Flags::default(), None),
+            ("^/(healthz|livez)", Flags::default(), Some(FirstByte::Is(b'/'))),
+            ("^abc", Flags::default(), Some(FirstByte::Is(b'a'))),
+            ("^abc", ignoring_case, None),
+            ("^/abc", by_line, None),
+            ("^/?abc", Flags::default(), None),
+            ("^[0-9]*", Flags::default(), None),
+            ("^/a|b", Flags::default(), None),
+            (r"^/(a\)|b)|c", Flags::default(), None),
+            (r"^/\(|c", Flags::default(), None),
+            ("^(/a)", Flags::default(), None),
+            ("^.", Flags::default(), None),
+            ("^", Flags::default(), None),
+            ("/abc", Flags::default(), None),
+        ] {
+            assert_eq!(FirstByte::of(source, flags), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn an_expression_finds_what_it_found_without_a_look_at_the_first_byte() {
+        for source in ["^[0-9]+(-[0-9]+)?$", r"^\d{3}", "^/(healthz|livez)", "^a", "^a?b"] {
+            let (expression, uncompiled) = Expression::new(source, Flags::default(), 1);
+            uncompiled.compile().unwrap();
+            let plain = regex_lite::Regex::new(source).unwrap();
+            for text in ["", "1", "12-3", "123", "/healthz", "/livez?a", "x/livez", "a", "b", "ab", "-1"] {
+                let found = expression.is_match(text.as_bytes(), &mut false);
+                assert_eq!(found, plain.is_match(text), "{source} in {text:?}");
+            }
+        }
+    }
 }

@@ -109,6 +109,10 @@ pub struct User<'a> {
     pub groups: Option<Raw<'a>>,
     /// `extra`, an object of arrays of strings
     pub extra: Option<Raw<'a>>,
+    /// Whether there are other members than name, id and groups.
+    pub(crate) has_more: bool,
+    /// Whether `username` is there and is no string, or an empty one.
+    pub(crate) is_odd: bool,
 }
 
 impl<'a> User<'a> {
@@ -121,11 +125,17 @@ impl<'a> User<'a> {
         let mut user = Self::default();
         for (name, value) in json::members(object) {
             match &*name.decode() {
-                b"username" => user.username = value.text().unwrap_or_default(),
+                b"username" => {
+                    user.username = value.text().unwrap_or_default();
+                    user.is_odd |= user.username.is_empty();
+                }
                 b"uid" => user.uid = value.text().unwrap_or_default(),
                 b"groups" => user.groups = Some(value),
-                b"extra" => user.extra = Some(value),
-                _ => {}
+                b"extra" => {
+                    user.extra = Some(value);
+                    user.has_more = true;
+                }
+                _ => user.has_more = true,
             }
         }
         user
@@ -151,6 +161,8 @@ pub struct ObjectRef<'a> {
     pub resource_version: Text<'a>,
     /// `subresource`
     pub subresource: Text<'a>,
+    /// Whether any of them is there and is no string, or an empty one.
+    pub(crate) is_odd: bool,
 }
 
 impl<'a> ObjectRef<'a> {
@@ -169,6 +181,7 @@ impl<'a> ObjectRef<'a> {
                 _ => continue,
             };
             *field = value.text().unwrap_or_default();
+            reference.is_odd |= field.is_empty();
         }
         reference
     }
@@ -206,6 +219,8 @@ pub struct Event<'a> {
     /// Where bodies stand that have not been read, and what they turn out to be if somebody asks all the same.
     unread: Option<Range<usize>>,
     read_late: OnceCell<Late>,
+    /// `responseStatus.code`, once everything has been read.
+    code: Option<Raw<'a>>,
     /// The body at which reading has paused.
     paused: Option<(Member, Name<'a>)>,
     /// The last known member read, and whether all so far came in the order of [`Member`].
@@ -282,6 +297,7 @@ impl<'a> Event<'a> {
             scanner: TopLevel::new(object)?,
             unread: None,
             read_late: OnceCell::new(),
+            code: None,
             paused: None,
             last: None,
             in_order: true,
@@ -323,6 +339,7 @@ impl<'a> Event<'a> {
                 *self = Self::read(self.object.0, output_key)?;
             }
         }
+        self.code = self.get(Member::ResponseStatus).and_then(|status| status.get(b"code"));
         self.check_types()
     }
 
@@ -483,10 +500,21 @@ impl<'a> Event<'a> {
         self.get(member)?.text()
     }
 
+    /// Whether [`get`](Self::get) may give the member. Of a body that has been passed over, nobody knows.
+    pub(crate) fn may_have(&self, member: Member) -> bool {
+        let is_body = matches!(member, Member::RequestObject | Member::ResponseObject);
+        self.unread.is_some() && is_body || self.get(member).is_some()
+    }
+
     /// `responseStatus.code`
     #[must_use]
     pub fn response_code(&self) -> Option<i64> {
-        self.get(Member::ResponseStatus)?.get(b"code")?.integer()
+        self.raw_response_code()?.integer()
+    }
+
+    /// `responseStatus.code`, whatever it is.
+    pub(crate) fn raw_response_code(&self) -> Option<Raw<'a>> {
+        self.code
     }
 
     /// `sourceIPs` in their order.
