@@ -384,9 +384,8 @@ impl Builder {
             sort(&mut node.children);
         }
         sort(&mut self.program.bare);
-        let outlines = (0..to_u32(self.program.trees.len()))
-            .map(|tree| outline::of_tree(&self.program, tree))
-            .collect();
+        let outlines =
+            (0..to_u32(self.program.trees.len())).map(|tree| outline::of_tree(&self.program, tree)).collect();
         let of_tests: Vec<u64> = self
             .program
             .predicates
@@ -746,20 +745,27 @@ impl<'p> Indexer<'p> {
     }
 
     fn required_by(&self, predicate: u32) -> Vec<Required> {
-        let Some(Predicate { test: Test::Value { field, matcher: Matcher::Text(pattern) }, stage, .. }) =
+        let Some(Predicate { test: Test::Value { field, matcher }, stage: Stage::Immediate, .. }) =
             self.program.predicate(predicate)
         else {
             return Vec::new();
         };
-        if *stage != Stage::Immediate {
-            return Vec::new();
-        }
-        let (mut strings, whole): (Vec<Vec<u8>>, bool) = match &pattern.form {
-            Form::Anything => return Vec::new(),
-            Form::Exact(only) => (vec![only.to_vec()], true),
-            Form::OneOf(strings) => (strings.iter().map(|string| string.to_vec()).collect(), true),
-            Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => (vec![part.to_vec()], false),
-            Form::Steps(steps) => (vec![longest_run(steps)], false),
+        let owned = |strings: &[Box<[u8]>]| strings.iter().map(|string| string.to_vec()).collect();
+        let (mut strings, whole): (Vec<Vec<u8>>, bool) = match matcher {
+            Matcher::Text(pattern) => match &pattern.form {
+                Form::Anything => return Vec::new(),
+                Form::Exact(only) => (vec![only.to_vec()], true),
+                Form::OneOf(strings) => (owned(strings), true),
+                Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => {
+                    (vec![part.to_vec()], false)
+                }
+                Form::Steps(steps) => (vec![longest_run(steps)], false),
+            },
+            Matcher::Expression(expression) => match expression.needed() {
+                Some(strings) => (owned(strings), false),
+                None => return Vec::new(),
+            },
+            _ => return Vec::new(),
         };
         strings.iter_mut().for_each(|string| string.make_ascii_lowercase());
         let field = *field;

@@ -18,6 +18,7 @@ mod compile;
 mod condition;
 mod evaluate;
 pub mod fields;
+mod literals;
 mod modifier;
 mod outline;
 mod pattern;

@@ -4,6 +4,7 @@
 //! outside ASCII compare as they are: Kubernetes names have none, and the tables for them would be
 //! larger than the rest of the engine.
 
+use super::literals;
 use std::sync::{Arc, OnceLock};
 
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
@@ -257,6 +258,8 @@ fn character_length(lead: u8) -> usize {
 pub(crate) struct Expression {
     compiled: Arc<OnceLock<regex_lite::Regex>>,
     first: Option<FirstByte>,
+    /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
+    needed: Option<Box<[Box<[u8]>]>>,
 }
 
 /// What a text has to start with for an expression that is anchored to its start: most texts can be told from that.
@@ -274,7 +277,8 @@ impl FirstByte {
             Some(rest) => (Self::IsDigit, rest),
             None => {
                 let byte = *anchored.as_bytes().first()?;
-                let plain = byte == b'/' || byte.is_ascii_digit() || byte.is_ascii_alphabetic() && !flags.ignore_case;
+                let plain =
+                    byte == b'/' || byte.is_ascii_digit() || byte.is_ascii_alphabetic() && !flags.ignore_case;
                 (Self::Is(byte), anchored.get(1..).filter(|_| plain)?)
             }
         };
@@ -395,7 +399,13 @@ impl Expression {
         let slot = Arc::new(OnceLock::new());
         let uncompiled =
             Uncompiled { line, field: String::new(), source: source.into(), flags, slot: Arc::clone(&slot) };
-        (Self { compiled: slot, first: FirstByte::of(source, flags) }, uncompiled)
+        let needed = literals::needed(source).map(|strings| strings.into_iter().map(Into::into).collect());
+        (Self { compiled: slot, first: FirstByte::of(source, flags), needed }, uncompiled)
+    }
+
+    /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
+    pub(crate) fn needed(&self) -> Option<&[Box<[u8]>]> {
+        self.needed.as_deref()
     }
 
     /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
@@ -404,6 +414,12 @@ impl Expression {
             return false;
         }
         let searched = text.get(..MAX_SEARCHED).unwrap_or(text);
+        if let Some(needed) = &self.needed
+            && searched.len() == text.len()
+            && !needed.iter().any(|string| contains(text, string, false))
+        {
+            return false;
+        }
         let found =
             self.compiled.get().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
         *cut |= !found && searched.len() < text.len();
