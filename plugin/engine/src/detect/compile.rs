@@ -205,6 +205,8 @@ pub(crate) struct Program {
     /// What the view of the event is asked for, each once.
     pub(crate) views: Vec<View>,
     pub(crate) paths: Vec<PathNode>,
+    /// Where `user.extra` lies in the tree of paths, or none.
+    pub(crate) user_extra: u32,
     /// Fields that are one name, by name, sorted.
     pub(crate) bare: Vec<(Box<[u8]>, u32)>,
     /// The field of keywords, or none.
@@ -286,7 +288,7 @@ pub(crate) struct Builder {
 impl Builder {
     pub(crate) fn new(scope: Scope) -> Self {
         let root = PathNode { children: Vec::new(), parent: NONE, field: NONE };
-        let program = Program { paths: vec![root], keyword: NONE, ..Program::default() };
+        let program = Program { paths: vec![root], user_extra: NONE, keyword: NONE, ..Program::default() };
         Self {
             scope,
             program,
@@ -384,6 +386,7 @@ impl Builder {
             sort(&mut node.children);
         }
         sort(&mut self.program.bare);
+        self.program.user_extra = outline::user_extra(&self.program);
         let outlines =
             (0..to_u32(self.program.trees.len())).map(|tree| outline::of_tree(&self.program, tree)).collect();
         let of_tests: Vec<u64> = self

@@ -170,8 +170,12 @@ pub(crate) fn evaluate(
     holding: &mut Vec<u32>,
 ) {
     scratch.begin(program);
+    if program.trees.is_empty() {
+        return;
+    }
     let seen = vec![(Seen::NotLooked, None); program.views.len()];
-    let mut run = Run { program, scratch, event, audit, outline: outline::of_event(event, audit), seen };
+    let mut run =
+        Run { program, scratch, event, audit, outline: outline::of_event(program, event, audit), seen };
     run.find_candidates();
     let mut undecided = std::mem::take(&mut run.scratch.candidates);
     let first = holding.len();

@@ -9,7 +9,7 @@ use super::compile::{Field, NONE, Operation, Predicate, Program, ROOT, Test};
 use super::evaluate::matches;
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, Value, View};
 use super::modifier::Matcher;
-use crate::json::Kind;
+use crate::json::{self, Kind};
 use crate::record::{Event, Member};
 
 /// All bits: nothing is ruled out.
@@ -30,8 +30,8 @@ enum Question {
     View(View),
     /// Whether the event has the member at all.
     Has(Member),
-    /// Whether the user has more than name, id and groups.
-    HasMoreOfUser,
+    /// Whether the user's `extra` has a member that any rule asks for.
+    HasExtraAskedFor,
 }
 
 const GROUPS: &[Group] = &[
@@ -58,7 +58,7 @@ const GROUPS: &[Group] = &[
         answers: &[],
         kind: Kind::String,
     },
-    has(Question::HasMoreOfUser),
+    has(Question::HasExtraAskedFor),
     has(Question::Has(Member::ImpersonatedUser)),
     has(Question::Has(Member::RequestObject)),
     has(Question::Has(Member::ResponseObject)),
@@ -97,7 +97,7 @@ impl Group {
     }
 
     /// The answer that an event gives.
-    fn answer(&self, event: &Event<'_>, audit: &dyn AuditFields) -> usize {
+    fn answer(&self, program: &Program, event: &Event<'_>, audit: &dyn AuditFields) -> usize {
         let present = |present: bool| if present { ANOTHER } else { NONE_AT_ALL };
         match &self.question {
             Question::Audit(field) => {
@@ -119,7 +119,7 @@ impl Group {
                 Some(Found::Raw(raw)) => self.place(raw.text().map_or(raw.0, |text| text.raw())),
             },
             Question::Has(member) => present(event.may_have(*member)),
-            Question::HasMoreOfUser => present(event.user.has_more),
+            Question::HasExtraAskedFor => present(event.user.has_more || has_extra_asked_for(program, event)),
         }
     }
 
@@ -132,10 +132,9 @@ impl Group {
                 let (first, _) = first_steps(program, *node);
                 first == member.name().as_bytes()
             }
-            (Question::HasMoreOfUser, Source::Path(node)) => {
+            (Question::HasExtraAskedFor, Source::Path(node)) => {
                 let (first, second) = first_steps(program, *node);
-                first == Member::User.name().as_bytes()
-                    && !matches!(second, b"" | b"username" | b"uid" | b"groups")
+                first == Member::User.name().as_bytes() && second == EXTRA && program.user_extra != *node
             }
             _ => false,
         }
@@ -157,6 +156,30 @@ impl Group {
     }
 }
 
+const EXTRA: &[u8] = b"extra";
+
+/// Whether `user.extra` has a member that begins like one of the paths that lead there.
+fn has_extra_asked_for(program: &Program, event: &Event<'_>) -> bool {
+    let (Some(asked_for), Some(extra)) = (program.path(program.user_extra), event.user.extra) else {
+        return false;
+    };
+    json::members(extra).any(|(name, _)| {
+        let name = name.decode();
+        // A dot in a name is no different from a step.
+        let first = name.split(|&byte| byte == b'.').next().unwrap_or_default();
+        asked_for.children.iter().any(|(asked_for, _)| **asked_for == *first)
+    })
+}
+
+/// The node of the tree of paths at which `user.extra` lies, if any path leads there.
+pub(crate) fn user_extra(program: &Program) -> u32 {
+    let child = |node: u32, name: &[u8]| {
+        let children = &program.path(node)?.children;
+        children.iter().find(|(child, _)| **child == *name).map(|&(_, child)| child)
+    };
+    child(ROOT, Member::User.name().as_bytes()).and_then(|user| child(user, EXTRA)).unwrap_or(NONE)
+}
+
 /// The first two steps of the path that ends at a node.
 fn first_steps(program: &Program, node: u32) -> (&[u8], &[u8]) {
     let name = |node: u32| {
@@ -175,11 +198,11 @@ fn first_steps(program: &Program, node: u32) -> (&[u8], &[u8]) {
 }
 
 /// The bits of an event, one of each group.
-pub(crate) fn of_event(event: &Event<'_>, audit: &dyn AuditFields) -> u64 {
+pub(crate) fn of_event(program: &Program, event: &Event<'_>, audit: &dyn AuditFields) -> u64 {
     let mut first = 0;
     let mut bits = 0;
     for group in GROUPS {
-        bits |= 1 << (first + group.answer(event, audit));
+        bits |= 1 << (first + group.answer(program, event, audit));
         first += group.len();
     }
     bits

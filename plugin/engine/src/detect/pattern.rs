@@ -5,6 +5,7 @@
 //! larger than the rest of the engine.
 
 use super::literals;
+use crate::json::{equal_in_any_case, position, position_in_either_case};
 use std::sync::{Arc, OnceLock};
 
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
@@ -167,7 +168,7 @@ impl Pattern {
 }
 
 pub(crate) fn equal(text: &[u8], what: &[u8], cased: bool) -> bool {
-    if cased { text == what } else { text.eq_ignore_ascii_case(what) }
+    if cased { text == what } else { equal_in_any_case(text, what) }
 }
 
 pub(crate) fn ends_with(text: &[u8], what: &[u8], cased: bool) -> bool {
@@ -180,13 +181,12 @@ pub(crate) fn ends_with(text: &[u8], what: &[u8], cased: bool) -> bool {
 pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
     let Some(first) = what.first() else { return true };
     let Some(last_start) = text.len().checked_sub(what.len()) else { return false };
-    let (lower, upper) =
-        if cased { (*first, *first) } else { (first.to_ascii_lowercase(), first.to_ascii_uppercase()) };
+    let position = |text| {
+        if cased { position(text, *first) } else { position_in_either_case(text, first.to_ascii_lowercase()) }
+    };
     let mut rest = text;
     let mut starts = last_start + 1;
-    while let Some(at) =
-        rest.get(..starts).and_then(|part| part.iter().position(|&byte| byte == lower || byte == upper))
-    {
+    while let Some(at) = rest.get(..starts).and_then(position) {
         if rest.get(at..at + what.len()).is_some_and(|part| equal(part, what, cased)) {
             return true;
         }

@@ -7,11 +7,13 @@
 mod scan;
 mod text;
 mod walk;
+mod words;
 mod write;
 
 pub use scan::{Error, Scanned, scan};
-pub(crate) use scan::{HIGH, skip_string, skip_value, skip_whitespace};
+pub(crate) use scan::{skip_string, skip_value, skip_whitespace};
 pub use text::Text;
 pub(crate) use walk::element_ranges;
 pub use walk::{Kind, Raw, elements, members};
+pub(crate) use words::{HIGH, equal_in_any_case, is_plain, position, position_in_either_case};
 pub use write::{push_escaped, push_number, push_string};

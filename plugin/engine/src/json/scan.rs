@@ -4,6 +4,7 @@
 //! skipped a word at a time, nothing is decoded and nothing is allocated but one bit for each open
 //! array or object. That bit stack replaces recursion: nesting is bounded by the input alone.
 
+use super::words::{HIGH, stops, word};
 use std::fmt;
 
 /// Why some bytes are not JSON, and where.
@@ -42,21 +43,8 @@ pub fn scan(src: &[u8], start: usize) -> Result<Scanned, Error> {
     Ok(Scanned { end, non_ascii: high_bits & HIGH != 0 })
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The top bit of each byte of a word.
-pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
-const QUOTES: u64 = ONES * b'"' as u64;
-const BACKSLASHES: u64 = ONES * b'\\' as u64;
-const SPACES: u64 = ONES * b' ' as u64;
-
 fn fail<T>(offset: usize, expected: &'static str) -> Result<T, Error> {
     Err(Error { offset, expected })
-}
-
-/// The eight bytes at `pos`, the first in the lowest bits.
-#[inline(always)]
-fn word(src: &[u8], pos: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*src.get(pos..)?.first_chunk()?))
 }
 
 /// The first offset at or after `pos` that holds no JSON whitespace.
@@ -75,13 +63,7 @@ pub(crate) fn skip_whitespace(src: &[u8], mut pos: usize) -> usize {
 pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     loop {
         while let Some(w) = word(src, pos) {
-            // A byte's top bit is set in `stop` where the byte is a quote, a backslash or a control
-            // character. Borrows can set it wrongly above a true hit, never below: the lowest is exact.
-            let stop = ((w ^ QUOTES).wrapping_sub(ONES)
-                | (w ^ BACKSLASHES).wrapping_sub(ONES)
-                | w.wrapping_sub(SPACES))
-                & !w
-                & HIGH;
+            let stop = stops(w);
             *high_bits |= w;
             if stop != 0 {
                 pos += (stop.trailing_zeros() >> 3) as usize;

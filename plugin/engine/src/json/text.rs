@@ -1,5 +1,6 @@
 //! A JSON string as it stands in the record, decoded only when somebody needs what it says.
 
+use super::words::position;
 use std::borrow::Cow;
 
 /// What stands between the quotes of a JSON string, escapes as written.
@@ -30,18 +31,16 @@ impl<'a> Text<'a> {
     /// kube-apiserver writes `&`, `<` and `>` as escapes, so whatever is compared is compared decoded.
     #[must_use]
     pub fn decode(self) -> Cow<'a, [u8]> {
-        // `contains` looks at a word at a time, and escapes are rare.
-        if !self.0.contains(&b'\\') {
-            return Cow::Borrowed(self.0);
+        match position(self.0, b'\\') {
+            None => Cow::Borrowed(self.0),
+            Some(first) => Cow::Owned(unescape(self.0, first)),
         }
-        let first = self.0.iter().position(|&byte| byte == b'\\').unwrap_or(self.0.len());
-        Cow::Owned(unescape(self.0, first))
     }
 
     /// Whether the string says exactly `what`.
     #[must_use]
     pub fn is(self, what: &[u8]) -> bool {
-        self.0 == what || (self.0.contains(&b'\\') && *self.decode() == *what)
+        self.0 == what || (position(self.0, b'\\').is_some() && *self.decode() == *what)
     }
 
     /// What the string says, as a `str`; bytes that are no UTF-8 become U+FFFD.

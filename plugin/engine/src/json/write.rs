@@ -1,5 +1,7 @@
 //! Writing the few JSON values that the engine adds to a record.
 
+use super::words::is_plain;
+
 /// Appends `bytes` as a JSON string, quotes included; what is no UTF-8 becomes U+FFFD.
 pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
@@ -10,7 +12,7 @@ pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends `bytes` as they stand inside a JSON string; what is no UTF-8 becomes U+FFFD.
 pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     // Nearly all strings are plain ASCII, and to see that is cheaper than to tell UTF-8.
-    if bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+    if is_plain(bytes, b' ') {
         return out.extend_from_slice(bytes);
     }
     for chunk in bytes.utf8_chunks() {

@@ -313,8 +313,7 @@ fn push_singular(out: &mut Vec<u8>, plural: &[u8]) {
 /// Appends text as one word that can do no harm: in quotes, with escapes, if it has anything but visible
 /// characters; not more of it than `limit` bytes.
 fn push_word(out: &mut Vec<u8>, text: &[u8], limit: usize) {
-    let is_plain = |&byte: &u8| matches!(byte, b'!'..=b'~') && byte != b'"' && byte != b'\\';
-    if !text.is_empty() && text.len() <= limit && text.iter().all(is_plain) {
+    if !text.is_empty() && text.len() <= limit && json::is_plain(text, b'!') {
         return out.extend_from_slice(text);
     }
     let start = out.len();

@@ -5,6 +5,7 @@
 
 use super::{Name, TopLevel, Unreadable, tail};
 use crate::json::{self, Kind, Raw, Text};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
 
@@ -23,10 +24,10 @@ macro_rules! members {
 
             /// The member of that name, in bytes that may be anything.
             pub(super) fn of_bytes(name: &[u8]) -> Option<Self> {
-                match std::str::from_utf8(name).ok()? {
-                    $($name => Some(Self::$variant),)*
-                    _ => None,
-                }
+                $(if name == $name.as_bytes() {
+                    return Some(Self::$variant);
+                })*
+                None
             }
 
             /// The member's name in the event.
@@ -65,6 +66,14 @@ members! {
 
 impl Member {
     const COUNT: usize = Self::ALL.len();
+
+    /// The member of that name, as it is written.
+    fn of_text(name: Text<'_>) -> Option<Self> {
+        Self::of_bytes(name.raw()).or_else(|| match name.decode() {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(name) => Self::of_bytes(&name),
+        })
+    }
 
     /// The member of that name.
     #[must_use]
@@ -109,7 +118,7 @@ pub struct User<'a> {
     pub groups: Option<Raw<'a>>,
     /// `extra`, an object of arrays of strings
     pub extra: Option<Raw<'a>>,
-    /// Whether there are other members than name, id and groups.
+    /// Whether there are other members than these four.
     pub(crate) has_more: bool,
     /// Whether `username` is there and is no string, or an empty one.
     pub(crate) is_odd: bool,
@@ -131,10 +140,7 @@ impl<'a> User<'a> {
                 }
                 b"uid" => user.uid = value.text().unwrap_or_default(),
                 b"groups" => user.groups = Some(value),
-                b"extra" => {
-                    user.extra = Some(value);
-                    user.has_more = true;
-                }
+                b"extra" => user.extra = Some(value),
                 _ => user.has_more = true,
             }
         }
@@ -346,7 +352,7 @@ impl<'a> Event<'a> {
     /// Notes members up to the next body, if it is worth pausing there, or the end.
     fn scan(&mut self, output_key: &[u8]) -> Result<(), Unreadable> {
         while let Some(name) = self.scanner.next_name()? {
-            let member = Member::of_bytes(&name.text.decode());
+            let member = Member::of_text(name.text);
             if let Some(member) = member {
                 self.in_order &= self.last < Some(member);
                 self.last = Some(member);
@@ -483,7 +489,7 @@ impl<'a> Event<'a> {
             let mut late = Late::default();
             let mut members = TopLevel::within(self.object.0, unread);
             while let Ok(Some((name, place))) = members.next() {
-                let body = match Member::of_bytes(&name.decode()) {
+                let body = match Member::of_text(name) {
                     Some(Member::RequestObject) => &mut late.request,
                     Some(Member::ResponseObject) => &mut late.response,
                     _ => continue,

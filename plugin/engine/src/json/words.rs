@@ -1,0 +1,127 @@
+//! Looking at text eight bytes at a time, which in an interpreter costs little more than looking at one.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// The top bit of each byte of a word.
+pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
+/// The bit that tells the cases of a letter apart.
+const CASE: u64 = ONES * 0x20;
+const QUOTES: u64 = every(b'"');
+const BACKSLASHES: u64 = every(b'\\');
+
+/// A word of that byte.
+const fn every(byte: u8) -> u64 {
+    ONES * byte as u64
+}
+
+/// The eight bytes at `pos`, the first in the lowest bits.
+#[inline(always)]
+pub(super) fn word(src: &[u8], pos: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*src.get(pos..)?.first_chunk()?))
+}
+
+/// The top bits of the bytes that are less than `limit`, itself at most 0x80. Borrows can set others above a true
+/// hit, never below: the lowest is exact, and so is none at all.
+#[inline(always)]
+const fn below(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(every(limit)) & !word & HIGH
+}
+
+/// As for [`below`], where in a string of JSON scanning has to stop: at a quote, a backslash, a control character.
+#[inline(always)]
+pub(super) fn stops(word: u64) -> u64 {
+    ((word ^ QUOTES).wrapping_sub(ONES)
+        | (word ^ BACKSLASHES).wrapping_sub(ONES)
+        | word.wrapping_sub(every(b' ')))
+        & !word
+        & HIGH
+}
+
+/// Where in `text` the byte first stands.
+#[inline]
+pub(crate) fn position(text: &[u8], byte: u8) -> Option<usize> {
+    find(text, every(byte), 0)
+}
+
+/// Where in `text` a lower-case letter first stands, in either case; of any other byte, where it stands.
+#[inline]
+pub(crate) fn position_in_either_case(text: &[u8], lower: u8) -> Option<usize> {
+    find(text, every(lower), if lower.is_ascii_lowercase() { CASE } else { 0 })
+}
+
+#[inline(always)]
+fn find(text: &[u8], wanted: u64, disregard: u64) -> Option<usize> {
+    let mut pos = 0;
+    while let Some(word) = word(text, pos) {
+        let found = below((word | disregard) ^ wanted, 1);
+        if found != 0 {
+            return Some(pos + (found.trailing_zeros() >> 3) as usize);
+        }
+        pos += 8;
+    }
+    let rest = text.get(pos..)?;
+    rest.iter().position(|byte| byte | disregard as u8 == wanted as u8).map(|at| pos + at)
+}
+
+/// Whether each byte is a visible ASCII character or, if `lowest` is one, a space, and none is a quote or a backslash.
+#[inline]
+pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
+    let is_plain = |word: u64| {
+        let special = below(word ^ QUOTES, 1) | below(word ^ BACKSLASHES, 1) | below(word, lowest);
+        // The last character is followed by DEL, and that by what is not ASCII.
+        special | (word | word.wrapping_add(ONES)) & HIGH == 0
+    };
+    let mut pos = 0;
+    while let Some(word) = word(text, pos) {
+        if !is_plain(word) {
+            return false;
+        }
+        pos += 8;
+    }
+    text.get(pos..).unwrap_or_default().iter().all(|&byte| is_plain(every(byte)))
+}
+
+/// Whether two texts are the same but for the case of ASCII letters.
+#[inline]
+pub(crate) fn equal_in_any_case(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut pos = 0;
+    while let (Some(left), Some(right)) = (word(left, pos), word(right, pos)) {
+        if (left ^ right) & !CASE != 0 {
+            return false;
+        }
+        pos += 8;
+    }
+    // Most that differ have been told from one another by now.
+    left.eq_ignore_ascii_case(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_say_what_bytes_say(
+            text in prop::collection::vec(prop_oneof![any::<u8>(), b' '..=b'~', Just(b'"'), Just(0x7f), Just(0x80)], 0..40),
+            other in "[a-dA-D@`]{0,20}",
+            byte: u8,
+        ) {
+            prop_assert_eq!(position(&text, byte), text.iter().position(|&b| b == byte));
+            let lower = byte.to_ascii_lowercase();
+            prop_assert_eq!(
+                position_in_either_case(&text, lower),
+                text.iter().position(|b| b.to_ascii_lowercase() == lower)
+            );
+            for lowest in [b' ', b'!'] {
+                let plain = |b: &u8| (lowest..=b'~').contains(b) && *b != b'"' && *b != b'\\';
+                prop_assert_eq!(is_plain(&text, lowest), text.iter().all(plain));
+            }
+            let swapped: Vec<u8> = other.bytes().map(|b| if b == b'@' { b'`' } else { b.to_ascii_uppercase() }).collect();
+            prop_assert_eq!(equal_in_any_case(other.as_bytes(), &swapped), other.as_bytes().eq_ignore_ascii_case(&swapped));
+            prop_assert!(equal_in_any_case(other.as_bytes(), other.to_ascii_uppercase().as_bytes()));
+        }
+    }
+}
