@@ -827,29 +827,40 @@ impl<'p> Indexer<'p> {
 }
 
 /// How crowded each list would be if all trees were in it that could be.
-struct Crowds(Vec<(u32, u64, u32)>);
+struct Crowds {
+    /// List, key and count, at the first free place from where the key points; a power of two long, half of it free.
+    slots: Vec<(u32, u64, u32)>,
+}
 
 impl Crowds {
     fn new(places: &[Vec<Place>]) -> Self {
-        let mut keys = Vec::new();
+        let keys: usize = places.iter().flatten().flat_map(|place| &place.keys).map(Vec::len).sum();
+        let mut crowds = Self { slots: vec![(0, 0, 0); (keys * 2 + 1).next_power_of_two()] };
         for place in places.iter().flatten() {
-            keys.extend(place.keys.iter().flatten().map(|&key| (place.list, key, 1)));
-        }
-        sort(&mut keys);
-        // `earlier` stays where `later` is taken away.
-        keys.dedup_by(|later, earlier| {
-            let same = (later.0, later.1) == (earlier.0, earlier.1);
-            if same {
-                earlier.2 += later.2;
+            for &key in place.keys.iter().flatten() {
+                if let Some(slot) = crowds.slot(place.list, key).and_then(|at| crowds.slots.get_mut(at)) {
+                    *slot = (place.list, key, slot.2 + 1);
+                }
             }
-            same
-        });
-        Self(keys)
+        }
+        crowds
+    }
+
+    /// Where the count of a key stands or would stand.
+    fn slot(&self, list: u32, key: u64) -> Option<usize> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = (joined(key, u64::from(list)) >> 32) as usize & mask;
+        loop {
+            let &(of, known, count) = self.slots.get(at)?;
+            if count == 0 || (of, known) == (list, key) {
+                return Some(at);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     fn of(&self, list: u32, key: u64) -> u32 {
-        let at = self.0.binary_search_by(|&(l, k, _)| (l, k).cmp(&(list, key)));
-        at.ok().and_then(|at| self.0.get(at)).map_or(0, |&(.., count)| count)
+        self.slot(list, key).and_then(|at| self.slots.get(at)).map_or(0, |&(.., count)| count)
     }
 
     /// Where among each string's keys the least crowded one stands, and how crowded the worst of these is.

@@ -14,6 +14,7 @@
 //! compares by how it is written with a string; `null` means that the path leads to nothing but nulls;
 //! `*` means that it leads to anything else, objects included.
 
+mod builtin;
 mod compile;
 mod condition;
 mod evaluate;
@@ -140,8 +141,8 @@ impl RuleSet {
 
     /// Adds the built-in rules to a set.
     pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
-        for (file, text) in builtin() {
-            builder.add(&Arc::from(file), &text, problems);
+        for (file, documents) in builtin::files() {
+            builder.add_documents(&Arc::from(file), &documents, problems);
         }
     }
 
@@ -193,11 +194,13 @@ impl RuleSetBuilder {
     pub fn add(&mut self, file: &Arc<str>, text: &str, problems: &mut Problems) {
         match yaml::parse(text) {
             Err(error) => problems.error(file, error.line, "", format!("not YAML: {}", error.message)),
-            Ok(documents) => {
-                for document in documents.iter().filter(|document| !document.is_null()) {
-                    self.add_document(document, &mut Report::new(file, problems));
-                }
-            }
+            Ok(documents) => self.add_documents(file, &documents, problems),
+        }
+    }
+
+    fn add_documents(&mut self, file: &Arc<str>, documents: &[Node], problems: &mut Problems) {
+        for document in documents.iter().filter(|document| !document.is_null()) {
+            self.add_document(document, &mut Report::new(file, problems));
         }
     }
 
@@ -260,21 +263,6 @@ impl RuleSetBuilder {
             Err(message) => report.error(document.line, "detection.condition", message),
         }
     }
-}
-
-include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
-
-/// The built-in rules: a name to call each file by, and its text as far as it is for the engine.
-fn builtin() -> impl Iterator<Item = (&'static str, String)> {
-    let lines: Vec<&str> = BUILTIN_LINES.lines().collect();
-    BUILTIN.iter().map(move |&(file, numbers)| {
-        let mut text = String::new();
-        for line in numbers.iter().filter_map(|&number| lines.get(usize::from(number))) {
-            text.push_str(line);
-            text.push('\n');
-        }
-        (file, text)
-    })
 }
 
 /// Sigma selections in an order in which the first that is met counts: the `when` of routes.
