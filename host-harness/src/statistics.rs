@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use audit_filter_engine::json::{self, Raw, Text};
+use audit_filter_engine::record::elements;
 use audit_filter_report::text::{added_object, grouped};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ const TAGS_SHOWN: usize = 20;
 /// What a run did. Serialises to the object that `--stats` writes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Records given to the filter: `kept + dropped + passed_through`.
+    /// Records given to the filter, of a list each element: `kept + dropped + passed_through`.
     pub read: u64,
     /// Audit events that went on.
     pub kept: u64,
@@ -56,26 +57,59 @@ pub enum Fate {
 }
 
 impl Statistics {
-    /// Counts a record that was dropped.
+    /// Counts a record that was dropped; of a list, each element was.
     pub fn count_dropped(&mut self, record: &[u8]) {
-        self.count(record, b"", Fate::Dropped);
+        self.bytes_in += record.len() as u64 + 1;
+        for _ in 0..elements(record).len().max(1) {
+            self.count(Fate::Dropped);
+        }
     }
 
     /// Counts a record on which the filter failed, and what went on instead of its result.
     pub fn count_failed(&mut self, record: &[u8], output: &[u8]) {
-        self.count(record, output, Fate::Failed);
+        self.count_bytes(record, output);
+        self.count(Fate::Failed);
     }
 
     /// Counts a record that the filter answered with `output`, in which it writes its object under `key`.
     ///
     /// The answer tells what the record was: an event has a level in that object. One that does not, or was left as
-    /// it is (because it had a member of that name), was passed through.
+    /// it is (because it had a member of that name), was passed through. A list has no such object, but its elements.
     pub fn count_output(&mut self, record: &[u8], output: &[u8], key: &str) {
-        let added = Members::of(added_object(output, key).unwrap_or(Raw(b"{}")));
-        if output == record || (added.error && !added.level) {
-            return self.count(record, output, Fate::PassedThrough);
+        self.count_bytes(record, output);
+        if output == record {
+            return self.count(Fate::PassedThrough);
         }
-        self.count(record, output, Fate::Kept);
+        match added_object(output, key) {
+            Some(added) => self.count_added(added),
+            None => self.count_elements(record, output, key),
+        }
+    }
+
+    /// Counts what became of the elements of a list. An answer without an object that is no list is another module's.
+    fn count_elements(&mut self, record: &[u8], output: &[u8], key: &str) {
+        let left = elements(output);
+        if left.is_empty() {
+            return self.count(Fate::Kept);
+        }
+        for element in &left {
+            match added_object(output.get(element.clone()).unwrap_or_default(), key) {
+                Some(added) => self.count_added(added),
+                None => self.count(Fate::PassedThrough),
+            }
+        }
+        for _ in left.len()..elements(record).len() {
+            self.count(Fate::Dropped);
+        }
+    }
+
+    /// Counts a record by the object that the filter has added to it.
+    fn count_added(&mut self, added: Raw<'_>) {
+        let added = Members::of(added);
+        if added.error && !added.level {
+            return self.count(Fate::PassedThrough);
+        }
+        self.count(Fate::Kept);
         if let Some(route) = added.route {
             increment(&mut self.by_route, route.to_str());
         }
@@ -84,12 +118,13 @@ impl Statistics {
         }
     }
 
-    fn count(&mut self, record: &[u8], output: &[u8], fate: Fate) {
-        self.read += 1;
+    fn count_bytes(&mut self, record: &[u8], output: &[u8]) {
         self.bytes_in += record.len() as u64 + 1;
-        if fate != Fate::Dropped {
-            self.bytes_out += output.len() as u64 + 1;
-        }
+        self.bytes_out += output.len() as u64 + 1;
+    }
+
+    fn count(&mut self, fate: Fate) {
+        self.read += 1;
         match fate {
             Fate::Kept => self.kept += 1,
             Fate::Dropped => self.dropped += 1,
@@ -255,6 +290,27 @@ mod tests {
             assert_eq!(fate, expected, "{record} answered with {output}");
             assert_eq!(statistics.kept + statistics.passed_through, 1);
         }
+    }
+
+    #[test]
+    fn each_element_of_a_list_counts() {
+        let list = |elements: &str| {
+            format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{elements}]}}"#)
+        };
+        let kept = r#"{"audit":{"level":"Metadata","route":"siem","tags":["exec"]}}"#;
+        let passed = r#"{"audit":{"error":"not an audit event"}}"#;
+        let mut statistics = Statistics::default();
+        let record = list(r#"{},{},{},7,{}"#);
+        let output = list(&format!("{kept},{passed},7,{kept}"));
+        statistics.count_output(record.as_bytes(), output.as_bytes(), "audit");
+        statistics.count_dropped(list("{},{}").as_bytes());
+        let Statistics { read, kept, dropped, passed_through, bytes_in, bytes_out, by_route, by_tag, .. } =
+            statistics;
+        assert_eq!((read, kept, dropped, passed_through), (7, 2, 3, 2));
+        assert_eq!(bytes_in as usize, record.len() + 1 + list("{},{}").len() + 1);
+        assert_eq!(bytes_out as usize, output.len() + 1);
+        assert_eq!(by_route, BTreeMap::from([("siem".to_owned(), 2)]));
+        assert_eq!(by_tag, BTreeMap::from([("exec".to_owned(), 2)]));
     }
 
     #[test]

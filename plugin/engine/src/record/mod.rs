@@ -20,6 +20,25 @@ use crate::json;
 use std::fmt;
 use std::ops::Range;
 
+/// Where the elements stand of a record that is a list of records, a webhook's `EventList` for one; nothing where it is
+/// no list. Of an event on its own no more is read than it takes to see that it is one.
+#[must_use]
+pub fn elements(record: &[u8]) -> Vec<Range<usize>> {
+    list_of(record).unwrap_or_default()
+}
+
+fn list_of(record: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut members = TopLevel::new(record).ok()?;
+    while let Some((name, _)) = members.next().ok()? {
+        if name.is(Member::AuditId.name().as_bytes()) {
+            return None;
+        }
+    }
+    let array = Envelope::read(record, b"").ok()?.list()?.array;
+    let within = json::element_ranges(json::Raw(record.get(array.clone())?));
+    Some(within.map(|element| array.start + element.start..array.start + element.end).collect())
+}
+
 /// A part of an event's text that stands in the record which the event was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {

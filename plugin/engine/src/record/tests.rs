@@ -404,6 +404,26 @@ fn what_cannot_be_read_passes_through_and_says_why() {
 }
 
 #[test]
+fn the_elements_of_a_list_are_found_and_an_event_has_none() {
+    for (record, expected) in [
+        (
+            r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[ {"a":1} ,7]}"#,
+            &[r#"{"a":1}"#, "7"][..],
+        ),
+        (r#"{"records":[{}]}"#, &["{}"]),
+        (r#"{"logEvents":[]}"#, &[]),
+        (r#"{"items":[{}]}"#, &[]),
+        (r#"{"auditID":"a","records":[{}]}"#, &[]),
+        ("[{}]", &[]),
+        ("", &[]),
+    ] {
+        let found: Vec<_> =
+            super::elements(record.as_bytes()).into_iter().map(|element| &record[element]).collect();
+        assert_eq!(found, expected, "{record}");
+    }
+}
+
+#[test]
 fn a_list_of_nothing_much_does_not_grow_beyond_measure() {
     let record = format!(r#"{{"records":[{},{}{{}}]}}"#, pod(), "{},".repeat(100_000));
     let (outcome, out) = filter(&record);
