@@ -69,6 +69,7 @@ pub(crate) struct Row {
 pub(crate) struct AlertRecord {
     pub(crate) rule: u32,
     pub(crate) severity: u8,
+    /// The fields by which the correlation groups, each with its value.
     pub(crate) group: TextId,
     pub(crate) count: u64,
     pub(crate) window_seconds: u64,
@@ -232,15 +233,16 @@ impl Builder {
     fn alert(&mut self, alert: &Value) -> AlertRecord {
         let text = |name: &str| alert.get(name).and_then(Value::as_str).unwrap_or_default();
         let number = |name: &str| alert.get(name).and_then(Value::as_u64).unwrap_or_default();
-        let group = match alert.get("group") {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(group)) => group.clone(),
-            Some(group) => group.to_string(),
-        };
+        let group = alert.get("group").and_then(Value::as_object).into_iter().flatten();
+        let group: Vec<_> = group
+            .map(|(field, value)| {
+                value.as_str().map_or_else(|| format!("{field} {value}"), |text| format!("{field} {text}"))
+            })
+            .collect();
         AlertRecord {
             rule: self.rule(text("rule")),
             severity: severity_number(text("severity")),
-            group: self.text(&group),
+            group: self.text(&group.join(", ")),
             count: number("count"),
             window_seconds: number("window_seconds"),
         }

@@ -159,7 +159,7 @@ pub struct Alert {
     pub title: String,
     /// Its severity.
     pub severity: &'static str,
-    /// The group.
+    /// The fields by which it groups, each with its value.
     pub group: String,
     /// On how many events it fired.
     pub events: u64,
@@ -757,4 +757,92 @@ fn code_counts(rows: &[&Row]) -> Vec<Count> {
     rows.iter().for_each(|row| *numbers.entry(row.code).or_default() += 1);
     let name = |code: u16| if code == 0 { "none".to_owned() } else { code.to_string() };
     numbers.into_iter().map(|(code, events)| Count { name: name(code), events }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_filter_engine::explain::Subject;
+    use serde_json::json;
+
+    use super::*;
+    use crate::records::Builder;
+
+    /// Records of events that the filter says these things of, a minute apart.
+    fn records(audits: &[serde_json::Value]) -> Records {
+        let mut builder = Builder::new([]);
+        for (minute, audit) in audits.iter().enumerate() {
+            let mut subject = Subject::default();
+            subject.time = format!("2026-03-02T08:{minute:02}:00Z");
+            subject.namespace = "shop".to_owned();
+            subject.name = "cart-0".to_owned();
+            builder.push(&subject, audit);
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn alerts_are_told_by_rule_and_group() {
+        let alert = |user: &str, count: u64| {
+            json!({"alerts": [{"rule": "many-403", "severity": "high", "group": {"audit.operator": user, "code": 403},
+                "count": count, "window_seconds": 300}]})
+        };
+        let records = records(&[alert("jane", 20), alert("mallory", 20), alert("jane", 31)]);
+        let told: Vec<_> = records
+            .overview(&Filter::default())
+            .alerts
+            .rows
+            .into_iter()
+            .map(|alert| {
+                (alert.rule, alert.group, alert.severity, alert.events, alert.highest, alert.window_seconds)
+            })
+            .collect();
+        let of = |user: &str, events, highest| {
+            ("many-403".to_owned(), format!("audit.operator {user}, code 403"), "high", events, highest, 300)
+        };
+        assert_eq!(told, [of("jane", 2, 31), of("mallory", 1, 20)]);
+    }
+
+    #[test]
+    fn a_long_pause_ends_a_session() {
+        let command = |user: &str| json!({"operator": user, "exec": {"container": "app", "command": ["id"]}});
+        let none = json!({});
+        let mut audits = vec![command("jane"), command("mallory")];
+        audits.extend(std::iter::repeat_n(none, 14));
+        audits.extend([command("jane"), command("mallory")]);
+        // Jane's commands are 16 minutes apart, and so are Mallory's, but for one between.
+        audits[7] = command("mallory");
+        let containers = records(&audits).containers(&Filter::default());
+        let sessions: Vec<_> =
+            containers.sessions.rows.iter().map(|session| (&*session.user, session.events)).collect();
+        assert_eq!(sessions, [("mallory", 3), ("jane", 1), ("jane", 1)]);
+    }
+
+    #[test]
+    fn what_is_chosen_of_a_field_is_any_and_of_fields_all() {
+        let records = records(&[
+            json!({"operator": "jane", "severity": "high", "tags": ["cve", "exec"], "message": "Jane did it"}),
+            json!({"operator": "jane", "severity": "low", "tags": ["exec"]}),
+            json!({"operator": "mallory"}),
+        ]);
+        for (filter, expected) in [
+            (json!({}), 3),
+            (json!({"fields": {"user": ["jane"]}}), 2),
+            (json!({"fields": {"user": ["jane", "mallory"]}}), 3),
+            (json!({"fields": {"user": ["jane"], "severity": ["high", "none"]}}), 1),
+            (json!({"fields": {"severity": ["none"]}}), 1),
+            (json!({"fields": {"tag": ["cve"]}}), 1),
+            (json!({"fields": {"code": ["none"]}}), 3),
+            (json!({"fields": {"code": ["2xx"]}}), 0),
+            (json!({"fields": {"namespace": ["nowhere"]}}), 0),
+            (json!({"text": "JANE DID"}), 1),
+            (json!({"from": 1_772_438_460_000_i64}), 2),
+            (json!({"from": 1_772_438_400_000_i64, "to": 1_772_438_460_000_i64}), 1),
+        ] {
+            let chosen: Filter = serde_json::from_value(filter.clone()).unwrap();
+            assert_eq!(records.overview(&chosen).events, expected, "{filter}");
+            assert_eq!(records.events(&chosen, 0, 10).total, expected, "{filter}");
+        }
+        let listed = records.events(&Filter::default(), 1, 1);
+        assert_eq!(listed.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1], "the latest first");
+    }
 }

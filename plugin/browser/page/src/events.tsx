@@ -2,8 +2,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef } from "preact/hooks";
 import { useApp } from "./app";
+import { narrowed } from "./filter";
 import { number, t, time } from "./i18n";
-import type { Events, ListedEvent } from "./types";
+import type { Events, Fields, ListedEvent } from "./types";
 import { Badge, Card, Nothing } from "./widgets";
 
 /** Rows that are asked for together. */
@@ -11,8 +12,9 @@ const PORTION = 100;
 
 const ROW_HEIGHT = 44;
 
-export function EventsPage(props: { openEvent(id: number, title: string): void }) {
-  const { source, filter } = useApp();
+export function EventsPage(props: { fields?: Fields; openEvent(id: number, title: string): void }) {
+  const { source, filter: chosen } = useApp();
+  const filter = useMemo(() => narrowed(chosen, props.fields ?? {}), [chosen, JSON.stringify(props.fields)]);
   const box = useRef<HTMLDivElement>(null);
   const ask = useMemo(() => {
     const wanted = JSON.stringify(filter);

@@ -108,7 +108,7 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
             <FilterBar choices={choices} />
             {page === "overview" && <OverviewPage />}
             {page === "operations" && <OperationsPage />}
-            {page === "resource" && <ResourcePage resource={resource} setResource={setResource} choices={choices.resource ?? []} />}
+            {page === "resource" && <ResourcePage resource={resource} setResource={setResource} choices={choices.resource ?? []} openEvent={openEvent} />}
             {page === "cves" && <CvesPage />}
             {page === "containers" && <ContainersPage openEvent={openEvent} />}
             {page === "events" && <EventsPage openEvent={openEvent} />}

@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { useApp } from "./app";
 import { TimeChart } from "./chart";
+import { EventsPage } from "./events";
 import { named, number, percent, t, time } from "./i18n";
 import { type Column, Table } from "./table";
 import type {
@@ -34,7 +35,14 @@ function useReport<T>(ask: (log: Log, filter: string) => string, also: unknown[]
   return useMemo(() => source && (JSON.parse(ask(source.log, JSON.stringify(filter))) as T), [source, filter, ...also]);
 }
 
+const severities: Severity[] = ["none", "informational", "low", "medium", "high", "critical"];
+
 const grave: Severity[] = ["high", "critical"];
+
+/** When, on one line. */
+function Time(props: { at: number | null }) {
+  return <span class="time">{time(props.at)}</span>;
+}
 
 /** Columns of how many events there are, and how many grave ones. */
 function eventColumns<T extends { events: number; grave: number }>(
@@ -126,7 +134,7 @@ function Priorities(props: { rows: Priority[]; filter: Filter }) {
         { title: t("kind"), value: (row) => named(row.name), show: (row) => <Choose fields={{ tag: row.tags }}>{named(row.name)}</Choose> },
         ...eventColumns(props.rows, (row) => named(row.name), (row) => ({ tag: row.tags })),
         { title: t("operators"), numeric: true, value: (row) => row.operators, show: (row) => number(row.operators) },
-        { title: t("last"), value: (row) => row.last, show: (row) => time(row.last) },
+        { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
       ]}
     />
   );
@@ -138,7 +146,7 @@ function Alerts(props: { rows: Alert[] }) {
       caption={t("alerts")}
       rows={props.rows}
       columns={[
-        { title: t("severity"), value: (row) => grave.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
+        { title: t("severity"), value: (row) => severities.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
         { title: t("alert"), value: (row) => row.title, show: (row) => <Choose fields={{ alert: [row.rule] }}>{row.title}</Choose> },
         { title: t("group"), value: (row) => row.group },
         {
@@ -149,7 +157,7 @@ function Alerts(props: { rows: Alert[] }) {
         },
         { title: t("highest"), numeric: true, value: (row) => row.highest, show: (row) => number(row.highest) },
         { title: t("window"), numeric: true, value: (row) => row.window_seconds, show: (row) => `${number(row.window_seconds)} s` },
-        { title: t("last"), value: (row) => row.last, show: (row) => time(row.last) },
+        { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
       ]}
     />
   );
@@ -309,7 +317,12 @@ export function OperationsPage() {
   );
 }
 
-export function ResourcePage(props: { resource: string; setResource(resource: string): void; choices: Count[] }) {
+export function ResourcePage(props: {
+  resource: string;
+  setResource(resource: string): void;
+  choices: Count[];
+  openEvent(id: number, title: string): void;
+}) {
   const { source } = useApp();
   const resource = props.resource || props.choices[0]?.name || "";
   const report = useReport<ResourceDetails>((log, filter) => log.resource(filter, resource), [resource]);
@@ -377,6 +390,7 @@ export function ResourcePage(props: { resource: string; setResource(resource: st
           <Card title={t("verbs")}>
             <Counts rows={report.verbs} names={report.verbs.length} title={t("verb")} field="verb" narrow={fields} />
           </Card>
+          <EventsPage fields={fields} openEvent={props.openEvent} />
         </div>
       )}
     </>
@@ -388,8 +402,8 @@ export function CvesPage() {
   if (!report) return null;
   if (report.rules.length === 0) return <Nothing>{t("no_cves")}</Nothing>;
   const columns: Column<CveRisk>[] = [
-    { title: t("severity"), value: (row) => grave.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
-    { title: "CVE", value: (row) => row.cves.join(" "), show: (row) => row.cves.map((cve) => <span key={cve} class="cve">{cve}</span>) },
+    { title: t("severity"), value: (row) => severities.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
+    { title: "CVE", value: (row) => row.cves.join(" "), show: (row) => <div class="cves">{row.cves.map((cve) => <span key={cve} class="cve">{cve}</span>)}</div> },
     { title: t("rule"), value: (row) => row.title, show: (row) => <Choose fields={{ rule: [row.rule] }}>{row.title}</Choose> },
     {
       title: t("operators"),
@@ -402,8 +416,8 @@ export function CvesPage() {
       value: (row) => row.events,
       show: (row) => <Drill events={row.events} fields={{ rule: [row.rule] }} what={row.title} />,
     },
-    { title: t("first"), value: (row) => row.first, show: (row) => time(row.first) },
-    { title: t("last"), value: (row) => row.last, show: (row) => time(row.last) },
+    { title: t("first"), value: (row) => row.first, show: (row) => <Time at={row.first} /> },
+    { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
   ];
   return (
     <div class="cards">

@@ -131,6 +131,7 @@ test("every page shows the numbers of the command line, and is accessible", asyn
     await page.locator(".pick input").press("Enter");
     const details = numbers.resources.rows.find(({ resource }) => resource === wanted);
     assert.equal(digits(await page.locator(".tile.all .number").innerText()), details.events, wanted);
+    assert.equal(Number(await page.locator(".events").getAttribute("aria-rowcount")), details.events + 1, wanted);
   }
 
   for (const theme of ["light", "dark"]) {
