@@ -12,6 +12,7 @@ type FilterArguments = (u32, u32, u32, u32, u32, u32);
 /// The module in a host that offers WASI in name only.
 struct Host {
     store: Store<()>,
+    instance: Instance,
     memory: Memory,
     malloc: TypedFunc<u32, u32>,
     free: TypedFunc<u32, ()>,
@@ -39,7 +40,7 @@ impl Host {
         let malloc = instance.get_typed_func(&mut store, "malloc").unwrap();
         let free = instance.get_typed_func(&mut store, "free").unwrap();
         let filter = instance.get_typed_func(&mut store, "audit_filter").unwrap();
-        Self { store, memory, malloc, free, filter }
+        Self { store, instance, memory, malloc, free, filter }
     }
 
     /// Hands the module a copy, NUL-terminated, and returns its address.
@@ -53,10 +54,25 @@ impl Host {
     }
 
     fn filter(&mut self, record: &[u8], free_afterwards: bool) -> Vec<u8> {
+        self.call(&self.filter.clone(), record, free_afterwards)
+    }
+
+    /// Calls another of the functions that take and return a record.
+    fn export(&mut self, name: &str, record: &[u8]) -> Vec<u8> {
+        let function = self.instance.get_typed_func(&mut self.store, name).unwrap();
+        self.call(&function, record, true)
+    }
+
+    fn call(
+        &mut self,
+        function: &TypedFunc<FilterArguments, u32>,
+        record: &[u8],
+        free_afterwards: bool,
+    ) -> Vec<u8> {
         let tag = self.hand_over(b"tag");
         let address = self.hand_over(record);
         let arguments = (tag, 3, 1_772_409_600, 5, address, u32::try_from(record.len()).unwrap());
-        let result = self.filter.call(&mut self.store, arguments).unwrap() as usize;
+        let result = function.call(&mut self.store, arguments).unwrap() as usize;
         let output = self.memory.data(&self.store).get(result..).unwrap();
         let output = output.iter().take_while(|byte| **byte != 0).copied().collect();
         if free_afterwards {
@@ -123,4 +139,31 @@ fn records_without_an_address_or_a_length_do_no_harm() {
     // Memory that cannot be had is refused, and the module goes on.
     assert_eq!(host.malloc.call(&mut host.store, u32::MAX).unwrap(), 0);
     assert!(host.filter(b"{}", true).starts_with(br#"{"audit":"#));
+}
+
+/// Each is a filter of its own in Fluent Bit, on records that the first has kept.
+#[test]
+fn what_was_kept_becomes_notifications_and_messages_with_a_key() {
+    let mut host = Host::new();
+    let mut notified = 0;
+    for event in events().iter().step_by(5) {
+        let kept = host.filter(event, true);
+        if kept.is_empty() {
+            continue;
+        }
+        for name in ["alert_dingtalk", "alert_slack"] {
+            let post: serde_json::Value = serde_json::from_slice(&host.export(name, &kept)).unwrap();
+            serde_json::from_str::<serde_json::Value>(post["body"].as_str().unwrap()).unwrap();
+        }
+        let alert: serde_json::Value =
+            serde_json::from_slice(&host.export("alert_alertmanager", &kept)).unwrap();
+        assert!(alert["labels"]["alertname"].is_string(), "{alert}");
+
+        let record: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        let message: serde_json::Value =
+            serde_json::from_slice(&host.export("partition_key", &kept)).unwrap();
+        assert_eq!(message["partition_key"], record["audit"]["source_ip"]);
+        notified += 1;
+    }
+    assert!(notified > 20, "{notified} records were kept");
 }
