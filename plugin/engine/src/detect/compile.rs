@@ -42,6 +42,9 @@ const LOOK_AT_GRAMS: u32 = 16;
 /// How many steps a path may have. A rule's author could otherwise make each walk keep thousands of steps.
 const MAX_STEPS: usize = 64;
 
+/// What the groups of the user are called: nearly every event is asked for them, so they are looked up without a walk.
+const GROUPS: &str = "user.groups";
+
 /// No node, no field.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -514,6 +517,9 @@ impl Builder {
         if let Some(view) = View::of_path(name) {
             self.program.views.push(view);
             return Ok((Source::View(to_u32(self.program.views.len() - 1)), Stage::Immediate));
+        }
+        if name == GROUPS {
+            return Ok((Source::Groups, Stage::Immediate));
         }
         let first = name.split('.').next().unwrap_or_default();
         let stage = match Member::named(first) {

@@ -304,6 +304,10 @@ impl<'e> Run<'_, 'e> {
                 done
             }
             Some(&Source::View(view)) => self.see(view).is_some_and(each),
+            Some(Source::Groups) => self.event.user.groups.is_some_and(|groups| {
+                Value::with(groups, &mut *each)
+                    || json::elements(groups).any(|group| Value::with(group, &mut *each))
+            }),
             _ => false,
         }
     }

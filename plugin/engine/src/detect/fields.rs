@@ -153,6 +153,8 @@ pub(crate) enum Source {
     Audit(AuditField),
     /// A single value that the view of the event has found, by its number in `Program::views`.
     View(u32),
+    /// `user.groups`, and what is in it.
+    Groups,
     /// Whatever a walk finds at this node of the tree of paths.
     Path(u32),
     /// Whatever a walk finds under this name, anywhere.
@@ -167,6 +169,7 @@ pub(crate) enum View {
     Top(Member),
     Reference(Reference),
     Username,
+    Uid,
     ImpersonatedUsername,
     ResponseCode,
 }
@@ -199,6 +202,7 @@ impl View {
             "objectRef.apiVersion" => Self::Reference(Reference::ApiVersion),
             "objectRef.subresource" => Self::Reference(Reference::Subresource),
             "user.username" => Self::Username,
+            "user.uid" => Self::Uid,
             "impersonatedUser.username" => Self::ImpersonatedUsername,
             "responseStatus.code" => Self::ResponseCode,
             _ => return None,
@@ -218,6 +222,7 @@ impl View {
                 return event.raw_response_code().map(Found::Raw);
             }
             Self::Username => (event.user.username, event.user.is_odd, Member::User, b"username"),
+            Self::Uid => (event.user.uid, event.user.is_odd, Member::User, b"uid"),
             Self::ImpersonatedUsername => {
                 let user = event.impersonated_user?;
                 (user.username, user.is_odd, Member::ImpersonatedUser, b"username")

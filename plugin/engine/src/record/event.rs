@@ -120,7 +120,7 @@ pub struct User<'a> {
     pub extra: Option<Raw<'a>>,
     /// Whether there are other members than these four.
     pub(crate) has_more: bool,
-    /// Whether `username` is there and is no string, or an empty one.
+    /// Whether `username` or `uid` is there and is no string, or an empty one.
     pub(crate) is_odd: bool,
 }
 
@@ -138,7 +138,10 @@ impl<'a> User<'a> {
                     user.username = value.text().unwrap_or_default();
                     user.is_odd |= user.username.is_empty();
                 }
-                b"uid" => user.uid = value.text().unwrap_or_default(),
+                b"uid" => {
+                    user.uid = value.text().unwrap_or_default();
+                    user.is_odd |= user.uid.is_empty();
+                }
                 b"groups" => user.groups = Some(value),
                 b"extra" => user.extra = Some(value),
                 _ => user.has_more = true,
