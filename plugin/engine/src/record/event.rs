@@ -81,6 +81,21 @@ impl Member {
         Self::of_bytes(name.as_bytes())
     }
 
+    /// Whether an event in which the member is of another kind is none that can be filtered.
+    fn is_typed(self) -> bool {
+        !matches!(
+            self,
+            Self::Kind
+                | Self::ApiVersion
+                | Self::AuditId
+                | Self::Timestamp
+                | Self::RequestObject
+                | Self::ResponseObject
+                | Self::RequestReceivedTimestamp
+                | Self::StageTimestamp
+        )
+    }
+
     /// What kind of value the member has where it is not null.
     pub(super) fn kind(self) -> Option<Kind> {
         match self {
@@ -232,6 +247,8 @@ pub struct Event<'a> {
     code: Option<Raw<'a>>,
     /// The body at which reading has paused.
     paused: Option<(Member, Name<'a>)>,
+    /// The first member of another kind than it has to be.
+    wrong: Option<Member>,
     /// The last known member read, and whether all so far came in the order of [`Member`].
     last: Option<Member>,
     in_order: bool,
@@ -308,6 +325,7 @@ impl<'a> Event<'a> {
             read_late: OnceCell::new(),
             code: None,
             paused: None,
+            wrong: None,
             last: None,
             in_order: true,
             in_parts: false,
@@ -387,7 +405,11 @@ impl<'a> Event<'a> {
             && let Some(slot) = self.first.get_mut(member as usize)
             && slot.0.is_empty()
         {
-            *slot = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
+            let value = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
+            *slot = value;
+            if member.is_typed() && value.kind() != Kind::Null && member.kind() != Some(value.kind()) {
+                self.wrong = self.wrong.or(Some(member));
+            }
         }
     }
 
@@ -443,26 +465,7 @@ impl<'a> Event<'a> {
     }
 
     fn check_types(&self) -> Result<(), Unreadable> {
-        for member in [
-            Member::Level,
-            Member::Stage,
-            Member::RequestUri,
-            Member::Verb,
-            Member::User,
-            Member::ImpersonatedUser,
-            Member::SourceIps,
-            Member::UserAgent,
-            Member::ObjectRef,
-            Member::ResponseStatus,
-            Member::Annotations,
-        ] {
-            if let Some(value) = self.get(member)
-                && member.kind().is_some_and(|kind| kind != value.kind())
-            {
-                return Err(Unreadable::WrongType(member.name()));
-            }
-        }
-        Ok(())
+        self.wrong.map_or(Ok(()), |member| Err(Unreadable::WrongType(member.name())))
     }
 
     /// The event's bytes.
