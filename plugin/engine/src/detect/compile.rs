@@ -1,12 +1,14 @@
 //! Conditions made into one decision structure: shared tests, flat programs, an index.
 //!
-//! A [`Builder`] takes trees of tests and gives a [`Program`] that answers which of the trees hold. Three
+//! A [`Builder`] takes trees of tests and gives a [`Program`] that answers which of the trees hold. Four
 //! things make a thousand trees cost about what ten do:
 //!
 //! - A test that several trees contain is one *predicate*, evaluated at most once for an event.
 //! - Trees are looked up by what they cannot do without: the verb, resource and subresource they name,
 //!   another string that must be there exactly, or three bytes of one that must be contained. Trees that
 //!   an event cannot satisfy are never looked at.
+//! - What can be told of an event at a glance (its outcome, where it came from, whether there is a body) rules most of
+//!   the rest out before any test is evaluated: [`outline`].
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
