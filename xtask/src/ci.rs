@@ -31,7 +31,7 @@ enum Action {
 
 /// In the order in which a mistake shows soonest: what takes seconds comes first, and the tests, which run the finished
 /// module through the finished command line, come after both are built.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "formatting", action: Action::Cargo(&["fmt", "--all", "--check"]) },
     Step {
         name: "lints",
@@ -41,6 +41,11 @@ const STEPS: [Step; 11] = [
         // Alone, so that no other member turns on a feature of a dependency that it forgot to ask for.
         name: "lints of the module's crate by itself",
         action: Action::Cargo(&["clippy", "--package", "audit-filter-fluent-bit", "--", "-D", "warnings"]),
+    },
+    Step {
+        // Not compiled here: with its own features of the dependencies, that would take as long as all the rest.
+        name: "formatting of the benches",
+        action: Action::Cargo(&["fmt", "--manifest-path", "benches/Cargo.toml", "--check"]),
     },
     Step { name: "modules", action: Action::Task(plugin::run) },
     Step { name: "page", action: Action::Task(page::run) },

@@ -7,6 +7,7 @@
 //! - [`fuzz`] looks for inputs that the engine does not take
 //! - [`configs`] checks the configurations, dashboards and reports of `pipeline-configs`
 //! - [`page`] builds the page of the reports, and tries it in a browser
+//! - [`bench`] measures the filter beside what users would otherwise run
 //! - [`ci`] runs every check, in the order in which a mistake shows soonest
 //! - [`tidy`] checks what no compiler does: the texts, the links, the map in `ARCHITECTURE.md`
 //! - [`workspace`] and [`process`] are what these share: the places in the checkout, child processes
@@ -14,6 +15,7 @@
 //! Everything printed is for people and goes to standard error. Exit status: 0 done, 1 a step failed, 2 wrong
 //! command line.
 
+mod bench;
 mod ci;
 mod configs;
 mod demo;
@@ -28,6 +30,7 @@ mod toolchain;
 mod verify;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -77,6 +80,21 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Measures the filter beside what users would otherwise run
+    #[command(after_help = bench::HELP)]
+    Bench {
+        /// Which part; all that can be run if none is named
+        #[arg(value_enum, value_name = "PART")]
+        part: Option<bench::Part>,
+
+        /// The audit log to measure with, instead of a generated one
+        #[arg(long, value_name = "FILE")]
+        log: Option<PathBuf>,
+
+        /// Fluent Bit's program, where it is not on the PATH
+        #[arg(long, value_name = "PATH")]
+        fluent_bit: Option<PathBuf>,
+    },
     /// Runs what CI runs: formatting, lints, the module, the command line, all tests, fuzzing, configurations, tidy
     #[command(after_help = ci::HELP)]
     Ci,
@@ -95,6 +113,7 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds, targets } => fuzz::run(&targets, seconds),
         Task::Configs { write: false } => configs::run(),
         Task::Configs { write: true } => configs::write(),
+        Task::Bench { part, log, fluent_bit } => bench::run(part, log.as_deref(), fluent_bit.as_deref()),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
     };
