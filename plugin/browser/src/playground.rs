@@ -212,17 +212,14 @@ mod tests {
         assert_eq!(playground.load(format!("{}\n\n{list}\r\n", event("get", "pods")).into_bytes()), 3);
         for (policy, kept) in [(POLICY.to_owned(), 1), (POLICY.replace("get", "list"), 2)] {
             let answer = playground.configure(String::new(), policy, String::new());
-            assert_eq!(answer, r#"{"problems":[],"usable":true}"#);
+            assert_eq!(answer, r#"{"usable":true,"problems":[]}"#);
             assert_eq!((playground.step(2), playground.step(2)), (2, 3));
             let tally: Tally = serde_json::from_str(&playground.tally()).unwrap();
             assert_eq!((tally.read, tally.kept, tally.dropped), (3, kept, 3 - kept));
         }
         assert_eq!(playground.index_of(1), Some(1));
         let list = playground.list("dropped", 0, 9);
-        assert!(
-            list.starts_with(r#"{"rows":[{"fate":"dropped","index":2,"told":"jane listed pod shop/x"#),
-            "{list}"
-        );
+        assert!(list.contains(r#"{"index":2,"fate":"dropped","told":"jane listed"#), "{list}");
         let detail = playground.detail(2);
         assert!(detail.contains("dropped by rule 0 at line 4 of audit-policy.yaml"), "{detail}");
         assert!(playground.take_log().tally().contains(r#""kept":2"#));
