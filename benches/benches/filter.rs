@@ -6,7 +6,6 @@
 //! | `policy-rules` | policies of 10, 100 and 1,000 rules, through the module |
 //! | `sigma-rules` | no rules, those built in, 10, 100 and 1,000, through the module; every body is kept |
 //! | `bytes` | one event with a body of 1 KiB to 1 MiB that is kept, through the module |
-#![expect(missing_docs, reason = "criterion's macros write functions")]
 
 use std::hint::black_box;
 
