@@ -33,7 +33,7 @@ pub fn configuration(data: &[u8]) {
         ("bad.txt", NETWORKS),
     ]);
     let loaded = config::load(&files);
-    let checked = config::check(&files);
+    let checked = config::check(&files).problems;
     for problem in &loaded.problems {
         assert!(checked.contains(problem), "check does not say: {problem}");
     }

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use audit_filter_engine::Config;
-use audit_filter_engine::config::{self, Files};
+use audit_filter_engine::config::{self, Files, Loaded};
 use audit_filter_engine::policy;
 use audit_filter_engine::problem::Problem;
 
@@ -66,6 +67,8 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// What it says, unless there is an error among the problems.
     pub config: Option<Config>,
+    /// How many cases of test events the rules were put to.
+    pub cases: usize,
     /// The files that were read, as they are named on the command line, sorted; none where the defaults apply.
     pub files: Vec<String>,
 }
@@ -76,10 +79,22 @@ pub struct Checked {
 /// [`Misconfigured`] where a file that was named is not there.
 pub fn check(options: &FilterOptions) -> Result<Checked, Misconfigured> {
     let files = NamedFiles::new(options)?;
-    let problems = config::check(&files);
+    let config::Checked { problems, cases } = config::check(&files);
     let config = config::load(&files).config;
     let read = files.seen.borrow().keys().map(|path| files.display(path)).collect();
-    Ok(Checked { problems, config, files: read })
+    Ok(Checked { problems, config, cases, files: read })
+}
+
+/// Reads the configuration that the options name, with the rules of one file instead of its own. Warnings go to stderr.
+///
+/// # Errors
+/// [`Misconfigured`] with all that is wrong with it.
+pub fn load_for_trial(options: &FilterOptions, rules: &Path) -> anyhow::Result<Config> {
+    let files = NamedFiles::new(options)?;
+    let name: Arc<str> = rules.display().to_string().into();
+    let text =
+        fs::read_to_string(rules).map_err(|error| Misconfigured(format!("cannot read {name}: {error}")))?;
+    usable(config::load_for_trial(&files, (&name, &text)))
 }
 
 /// Reads the configuration that the options name. Warnings go to stderr.
@@ -88,14 +103,17 @@ pub fn check(options: &FilterOptions) -> Result<Checked, Misconfigured> {
 /// [`Misconfigured`] with all that is wrong with it.
 pub fn load(options: &FilterOptions) -> anyhow::Result<Configuration> {
     let files = NamedFiles::new(options)?;
-    let loaded = config::load(&files);
+    let config = usable(config::load(&files))?;
+    Ok(Configuration { config, files: FileSet(files.seen.into_inner()) })
+}
+
+/// The configuration, unless it has an error. Warnings go to stderr.
+fn usable(loaded: Loaded) -> anyhow::Result<Config> {
     let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
     match loaded.config {
         Some(config) => {
-            for problem in problems {
-                crate::say(problem);
-            }
-            Ok(Configuration { config, files: FileSet(files.seen.into_inner()) })
+            problems.into_iter().for_each(crate::say);
+            Ok(config)
         }
         None => {
             let text = format!("the configuration cannot be used:\n  {}", problems.join("\n  "));
@@ -192,7 +210,10 @@ impl Files for NamedFiles {
     }
 
     fn list(&self, path: &str) -> Result<Option<Vec<String>>, String> {
-        let Some(directory) = self.locate(path) else { return Ok(None) };
+        let Some(mut directory) = self.locate(path) else { return Ok(None) };
+        if directory.as_os_str().is_empty() {
+            directory.push(".");
+        }
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

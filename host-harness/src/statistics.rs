@@ -41,6 +41,8 @@ pub struct Statistics {
     pub by_route: BTreeMap<String, u64>,
     /// Kept events by tag; an event with several counts for each.
     pub by_tag: BTreeMap<String, u64>,
+    /// Alerts by the id of their correlation.
+    pub by_alert: BTreeMap<String, u64>,
 }
 
 /// What became of a record, as far as its bytes tell.
@@ -116,6 +118,11 @@ impl Statistics {
         for tag in added.tags.into_iter().flat_map(json::elements).filter_map(Raw::text) {
             increment(&mut self.by_tag, tag.to_str());
         }
+        for rule in
+            added.alerts.into_iter().flat_map(json::elements).filter_map(|alert| alert.get(b"rule")?.text())
+        {
+            increment(&mut self.by_alert, rule.to_str());
+        }
     }
 
     fn count_bytes(&mut self, record: &[u8], output: &[u8]) {
@@ -154,6 +161,7 @@ struct Members<'a> {
     error: bool,
     route: Option<Text<'a>>,
     tags: Option<Raw<'a>>,
+    alerts: Option<Raw<'a>>,
 }
 
 impl<'a> Members<'a> {
@@ -165,6 +173,7 @@ impl<'a> Members<'a> {
                 "error" => found.error = true,
                 "route" => found.route = value.text(),
                 "tags" => found.tags = Some(value),
+                "alerts" => found.alerts = Some(value),
                 _ => {}
             }
         }
@@ -210,7 +219,8 @@ impl fmt::Display for Statistics {
             percent(saved, self.bytes_in)
         )?;
         table(f, "by route", &self.by_route, usize::MAX)?;
-        table(f, "by tag", &self.by_tag, TAGS_SHOWN)
+        table(f, "by tag", &self.by_tag, TAGS_SHOWN)?;
+        table(f, "alerts", &self.by_alert, TAGS_SHOWN)
     }
 }
 
@@ -324,7 +334,7 @@ mod tests {
     #[test]
     fn everything_is_counted_once() {
         let mut statistics = Statistics::default();
-        let kept = br#"{"audit":{"level":"Metadata","route":"default","tags":["cve","ex\u0065c"]}}"#;
+        let kept = br#"{"audit":{"level":"Metadata","route":"default","tags":["cve","ex\u0065c"],"alerts":[{"rule":"a"},{"rule":"b","count":2},{"rule":"a"}]}}"#;
         statistics.count_output(b"{}", kept, "audit");
         statistics.count_output(b"{}", kept, "audit");
         statistics.count_dropped(b"{ }");
@@ -335,7 +345,7 @@ mod tests {
         let expected = serde_json::json!({
             "read": 4, "kept": 2, "dropped": 1, "passed_through": 1, "failed": 1, "too_long": 1,
             "bytes_in": 3 + 3 + 4 + 3, "bytes_out": 2 * (kept.len() + 1) + 13, "seconds": 1.5,
-            "by_route": {"default": 2}, "by_tag": {"cve": 2, "exec": 2},
+            "by_route": {"default": 2}, "by_tag": {"cve": 2, "exec": 2}, "by_alert": {"a": 4, "b": 2},
         });
         assert_eq!(json, expected);
     }

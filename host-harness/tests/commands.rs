@@ -102,6 +102,169 @@ fn check_says_what_is_wrong_and_where() {
     }
 }
 
+/// Who deletes three things within a minute.
+const CORRELATION: &str = "title: Three Deletions
+id: three-deletions
+level: high
+correlation:
+  type: event_count
+  rules: [deletion]
+  group-by: [audit.operator]
+  timespan: 1m
+  condition: {gte: 3}
+---
+title: Deletion
+id: '1'
+name: deletion
+level: low
+logsource: {product: kubernetes, service: audit}
+detection:
+  selection: {verb: delete}
+  condition: selection
+";
+
+#[test]
+fn check_judges_rules_by_the_events_beside_them() {
+    let events = "base: &base {verb: delete, user: {username: jane}}
+match:
+  - {why: one of its own rules, event: *base}
+  - {why: three, events: [{event: *base, times: 3, every: 29s}]}
+miss:
+  - {why: two, events: [{event: *base, times: 2}]}
+";
+    let wrong = "match:
+  - why: too slowly
+    events: [{event: {verb: delete, user: {username: jane}}, times: 3, every: 30}]
+miss:
+  - why: no deletion
+    event: {verb: get}
+  - why: four
+    events: [{event: {verb: delete, user: {username: jane}}, times: 4}]
+  - {why: nothing}
+";
+    for (events, status, expected) in [
+        (Some(events), 0, &["2 Sigma rules, 1 route, 3 test cases; no problems"][..]),
+        (None, 0, &["2 Sigma rules, 1 route; no problems"]),
+        (
+            Some(wrong),
+            2,
+            &[
+                "mine.events.yml:2: error: match[0]: too slowly: no correlation of the file fires on any of the 3 events",
+                "mine.events.yml:7: error: miss[1]: four: fires on event [3] of 4, and is not to",
+                "mine.events.yml:9: error: miss[2]: nothing: expected one of `event` and `events`",
+                "4 test cases; 3 errors",
+            ],
+        ),
+        (Some("matches: []\n"), 2, &["mine.events.yml:1: error: no test events"]),
+    ] {
+        let mut files =
+            vec![("filter.yaml", "rules: {builtin: false, files: ['*.yml']}\n"), ("mine.yml", CORRELATION)];
+        files.extend(events.map(|events| ("mine.events.yml", events)));
+        let directory = directory(&files);
+        let (found, _, stderr) = run(directory.path(), &["check", "--config", "filter.yaml"]);
+        assert_eq!(found, status, "{stderr}");
+        for part in expected {
+            assert!(stderr.contains(part), "does not say {part:?}:\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn run_tries_a_rule_and_shows_what_it_hits() {
+    let at = |id: &str, user: &str, verb: &str, second: u32| {
+        let time = format!(r#","stageTimestamp":"2026-03-02T08:00:{second:02}Z""#);
+        event(id, user, verb, "secrets", &time)
+    };
+    let log = [
+        at("a-1", "jane", "delete", 0),
+        at("a-2", "jane", "get", 1),
+        at("a-3", "mary", "delete", 2),
+        at("a-4", "jane", "delete", 3),
+        at("a-5", "jane", "delete", 4),
+        at("a-6", "jane", "delete", 5),
+    ];
+    let loud = CORRELATION.replacen("level: high\n", "level: high\ngenerate: true\n", 1);
+    let own = "title: Secrets\nid: s\nlevel: low\nlogsource: {product: kubernetes}\n\
+               detection: {selection: {verb: get}, condition: selection}\n";
+    let wrong = CORRELATION.replace("timespan: 1m", "timespan: soon");
+    let directory = directory(&[
+        ("audit.log", &log.join("\n")),
+        ("quiet.yml", CORRELATION),
+        ("loud.yml", &loud),
+        ("own.yml", own),
+        ("wrong.yml", &wrong),
+        ("policy.yaml", POLICY),
+    ]);
+    let alert = "audit.log:5: alert, high: Three Deletions (three-deletions): 3 within 60 s for \
+                 {\"audit.operator\":\"jane\"}: jane ";
+    for (arguments, status, ids, expected) in [
+        (&["--rule", "quiet.yml"][..], 0, &["a-5"][..], &[alert, "1 of 6 events hit"][..]),
+        (
+            &["--rule", "loud.yml"],
+            0,
+            &["a-1", "a-3", "a-4", "a-5", "a-6"],
+            &[alert, "audit.log:3: Deletion: mary ", "5 of 6 events hit", "5  Deletion (1)"],
+        ),
+        (&["--rule", "own.yml"], 0, &["a-2"], &["audit.log:2: Secrets: jane "]),
+        // The policy has no rule for reading secrets.
+        (&["--rule", "own.yml", "--policy", "policy.yaml"], 0, &[], &["0 of 6 events hit"]),
+        (&["--rule", "wrong.yml"], 2, &[], &["wrong.yml:8: error: correlation.timespan: "]),
+        (&["--rule", "absent.yml"], 2, &[], &["cannot read absent.yml"]),
+        (&["--rule", "own.yml", "--engine", "native"], 2, &[], &["cannot be used with"]),
+    ] {
+        let arguments: Vec<&str> =
+            ["run"].iter().chain(arguments).chain(&["audit.log", "--stats", "stats.json"]).copied().collect();
+        let (found, stdout, stderr) = run(directory.path(), &arguments);
+        assert_eq!(found, status, "{arguments:?}: {stderr}");
+        let hit: Vec<String> = stdout
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|record| record.get("auditID").unwrap().as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(hit, ids, "{arguments:?}: {stderr}");
+        for part in expected {
+            assert!(stderr.contains(part), "{arguments:?} does not say {part:?}:\n{stderr}");
+        }
+    }
+    let statistics = fs::read(directory.path().join("stats.json")).unwrap();
+    let statistics: Value = serde_json::from_slice(&statistics).unwrap();
+    assert_eq!(statistics.get("read").unwrap(), 6);
+}
+
+#[test]
+fn explain_tells_of_alerts() {
+    let at = |id: &str, second: u32| {
+        event(
+            id,
+            "jane",
+            "delete",
+            "secrets",
+            &format!(r#","stageTimestamp":"2026-03-02T08:00:{second:02}Z""#),
+        )
+    };
+    let log: Vec<String> = (0..3).map(|second| at(&format!("a-{second}"), second)).collect();
+    let directory = directory(&[
+        ("audit.log", &log.join("\n")),
+        ("policy.yaml", POLICY),
+        ("mine.yml", CORRELATION),
+        ("filter.yaml", "policyFile: policy.yaml\nrules: {builtin: false, files: [mine.yml]}\n"),
+    ]);
+    // What comes before the event is followed, though it is not told.
+    let arguments = ["explain", "--config", "filter.yaml", "--audit-id", "a-2", "audit.log"];
+    let (status, stdout, stderr) = run(directory.path(), &arguments);
+    assert_eq!(status, 0, "{stderr}");
+    let alert = "  alerts    high: Three Deletions (three-deletions): 3 within 60 s for {\"audit.operator\":\"jane\"}\n";
+    assert!(stdout.contains(alert), "{stdout}");
+    assert!(stdout.contains("  rules     none holds\n"), "{stdout}");
+    let (_, stdout, _) = run(directory.path(), &[&arguments[..], &["--format", "json"]].concat());
+    let story: Value = serde_json::from_str(&stdout).unwrap();
+    let alert = story.pointer("/alerts/0").unwrap();
+    assert_eq!(
+        (alert.get("title").unwrap(), alert.get("line").unwrap()),
+        (&"Three Deletions".into(), &1.into())
+    );
+}
+
 #[test]
 fn check_lists_problems_for_programs() {
     let directory = directory(&[("wrong.yaml", "polcy: {}\n")]);

@@ -74,6 +74,18 @@ fn on_the_sample_log() {
     );
 }
 
+#[test]
+fn on_alerts() {
+    let log = fs::read(root().join("tests/fixtures/sample-audit.jsonl")).unwrap();
+    let mut hosts = hosts(&format!("{KEEP_ALL}rules: {{correlationGroups: 5}}\n"));
+    let mut alerts = 0;
+    for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let output: Value = serde_json::from_slice(&agreed(&mut hosts, line).unwrap()).unwrap();
+        alerts += output.pointer("/audit/alerts").and_then(Value::as_array).map_or(0, Vec::len);
+    }
+    assert!(alerts > 0, "no correlation of the sample log's story is complete");
+}
+
 /// What a hostile record is to become.
 enum Becomes {
     /// An event that is kept, with its level and without an error.

@@ -20,7 +20,8 @@ const FILES_NAMED: usize = 4;
 ///
 /// Reads the configuration as the filter would and goes on after each mistake. Beside errors it warns of what is legal
 /// but surely not meant: policy rules that are never reached, resources that do not exist, routes that nothing takes.
-/// Without --config and --policy it checks the built-in defaults.
+/// Rules are put to the test events beside them: those of rules/mine.yml to rules/mine.events.yml, which lists events
+/// under "match" and "miss". Without --config and --policy it checks the built-in defaults.
 ///
 /// Each problem is a line "file:line: severity: field: message" on stderr; the last line says what was checked. With
 /// --format json the problems go to stdout as a list of objects. The exit status is 2 where there is an error; warnings
@@ -66,7 +67,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     }
     crate::say(summary(&checked));
     super::write_statistics(arguments.filter.stats.as_deref(), &Statistics::default())?;
-    Ok(if checked.config.is_some() { ExitStatus::Success } else { ExitStatus::Usage })
+    let is_error = |problem: &Problem| problem.severity == Severity::Error;
+    Ok(if checked.problems.iter().any(is_error) { ExitStatus::Usage } else { ExitStatus::Success })
 }
 
 fn to_json(problem: &Problem) -> serde_json::Value {
@@ -96,7 +98,10 @@ fn summary(checked: &Checked) -> String {
         (_, 0) => number(errors, "error"),
         (_, _) => format!("{}, {}", number(errors, "error"), number(warnings, "warning")),
     };
-    let what = checked.config.as_ref().map_or_else(|| "cannot be used".to_owned(), extent);
+    let mut what = checked.config.as_ref().map_or_else(|| "cannot be used".to_owned(), extent);
+    if checked.cases > 0 {
+        what += &format!(", {}", number(checked.cases, "test case"));
+    }
     format!("checked {}: {what}; {counts}", files(&checked.files))
 }
 
@@ -117,7 +122,7 @@ fn extent(config: &Config) -> String {
     format!(
         "{}, {}, {}",
         number(config.policy().rules().len(), "policy rule"),
-        number(config.rules().rules().len(), "Sigma rule"),
+        number(config.rules().rules().len() + config.rules().correlations().len(), "Sigma rule"),
         number(config.routes().len(), "route"),
     )
 }
@@ -151,7 +156,7 @@ mod tests {
             (0..errors).for_each(|line| problems.error(&file, line, "", ""));
             (0..warnings).for_each(|line| problems.warning(&file, line, "", ""));
             let files = (0..files).map(|number| format!("{number}.yaml")).collect();
-            let checked = Checked { problems: problems.into_iter().collect(), config: None, files };
+            let checked = Checked { problems: problems.into_iter().collect(), config: None, cases: 0, files };
             assert_eq!(summary(&checked), expected);
         }
     }

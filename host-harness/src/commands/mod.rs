@@ -9,6 +9,7 @@ pub mod report;
 pub mod run;
 
 mod inputs;
+mod trial;
 
 use std::fs;
 use std::path::Path;

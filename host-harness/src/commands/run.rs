@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::inputs::{self, Input};
+use super::trial;
 use crate::cli::FilterOptions;
 use crate::exit::ExitStatus;
 use crate::follow::StopFlag;
@@ -34,6 +35,7 @@ Examples:
   host-harness run audit.log >kept.log
   host-harness run --policy policy.yaml --stats stats.json audit-*.log.gz >kept.log
   kubectl logs -n kube-system kube-apiserver | host-harness run --quiet -
+  host-harness run --rule rules/mine.yml audit.log >hits.log
   host-harness run --engine native <audit.log | head")]
 pub struct Arguments {
     /// What to filter, in this order; - is stdin, and so is naming none
@@ -43,6 +45,14 @@ pub struct Arguments {
     /// Leave out longer lines, and report them
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_LINE_BYTES)]
     pub max_line_bytes: u64,
+
+    /// Try the rules of this file: write the events that they hit, and nothing else
+    ///
+    /// One Sigma file, rules, correlations or both. Each hit is told on stderr, the events go to stdout. The built-in
+    /// rules say nothing, and the policy drops nothing unless --policy names one. Network and operators are those of
+    /// --config. The engine inside this program runs.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "module"])]
+    pub rule: Option<PathBuf>,
 
     /// Show neither progress nor the summary
     #[arg(long, short)]
@@ -59,6 +69,9 @@ pub struct Arguments {
 /// [`Misconfigured`](crate::exit::Misconfigured) before anything is read; whatever goes wrong with input or output later.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let inputs = inputs::inputs(&arguments.files)?;
+    if let Some(rule) = &arguments.rule {
+        return trial::run(arguments, rule, &inputs);
+    }
     let mut pipeline = Pipeline::new(&arguments.filter)?;
     let stop = StopFlag::on_signals().context("cannot handle signals")?;
     let total = inputs.iter().map(|input| input.size).sum();

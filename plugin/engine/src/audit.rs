@@ -1,7 +1,7 @@
 //! The `audit` object: what the stages have found about one event, as rules and routes may ask for it and as
 //! it is written into the record.
 
-use crate::detect::{AuditField, AuditFields, AuditValue, Rule, Severity};
+use crate::detect::{Alert, AuditField, AuditFields, AuditValue, Rule, Severity};
 use crate::json;
 use crate::normalize::Normalized;
 use crate::policy::Level;
@@ -16,6 +16,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) severity: Option<Severity>,
     rules: Vec<&'a str>,
     tags: Vec<&'a str>,
+    alerts: Vec<(&'a Rule, &'a Alert)>,
     pub(crate) message: &'a [u8],
     pub(crate) route: Option<&'a str>,
     /// What could not be done in full, for `error`.
@@ -31,6 +32,7 @@ impl<'a> Findings<'a> {
             severity: None,
             rules: Vec::new(),
             tags: Vec::new(),
+            alerts: Vec::new(),
             message: b"",
             route: None,
             notes: Vec::new(),
@@ -40,10 +42,28 @@ impl<'a> Findings<'a> {
     /// Adds the rules that hold: their ids in the order of the set, their tags sorted, each once.
     pub(crate) fn add_rules(&mut self, rules: impl Iterator<Item = &'a Rule>) {
         for rule in rules {
-            self.severity = self.severity.max(Some(rule.level));
+            self.add_level_and_tags(rule);
             self.rules.push(&rule.id);
-            self.tags.extend(rule.tags.iter().map(|tag| &**tag));
         }
+        self.sort_tags();
+    }
+
+    /// Adds the alerts of an event, with the correlations that they are about: an event is as grave as what it
+    /// completes, and has its tags.
+    pub(crate) fn add_alerts(&mut self, alerts: impl Iterator<Item = (&'a Rule, &'a Alert)>) {
+        for (correlation, alert) in alerts {
+            self.add_level_and_tags(correlation);
+            self.alerts.push((correlation, alert));
+        }
+        self.sort_tags();
+    }
+
+    fn add_level_and_tags(&mut self, rule: &'a Rule) {
+        self.severity = self.severity.max(Some(rule.level));
+        self.tags.extend(rule.tags.iter().map(|tag| &**tag));
+    }
+
+    fn sort_tags(&mut self) {
         sort(&mut self.tags);
         self.tags.dedup();
     }
@@ -66,6 +86,7 @@ impl<'a> Findings<'a> {
         }
         push_list(out, "rules", &self.rules);
         push_list(out, "tags", &self.tags);
+        self.push_alerts(out);
         push_member(out, "message", self.message);
         if let Some(route) = self.route {
             push_member(out, "route", route.as_bytes());
@@ -78,6 +99,34 @@ impl<'a> Findings<'a> {
             out.remove(start + 1);
         }
         out.push(b'}');
+    }
+}
+
+impl Findings<'_> {
+    fn push_alerts(&self, out: &mut Vec<u8>) {
+        for (index, (correlation, alert)) in self.alerts.iter().enumerate() {
+            out.extend_from_slice(if index == 0 { b",\"alerts\":[{" } else { b",{" });
+            // The first member has no comma before itself.
+            out.extend_from_slice(b"\"rule\":");
+            json::push_string(out, correlation.id.as_bytes());
+            push_member(out, "severity", correlation.level.name().as_bytes());
+            if !alert.group.is_empty() {
+                push_name(out, "group");
+                out.extend_from_slice(&alert.group);
+            }
+            push_name(out, "count");
+            json::push_number(out, i64::try_from(alert.count).unwrap_or(i64::MAX));
+            if let Some(value) = alert.value {
+                push_name(out, "value");
+                json::push_decimal(out, value);
+            }
+            push_name(out, "window_seconds");
+            json::push_number(out, alert.window_seconds);
+            out.push(b'}');
+        }
+        if !self.alerts.is_empty() {
+            out.push(b']');
+        }
     }
 }
 
@@ -128,7 +177,25 @@ impl AuditFields for Findings<'_> {
             AuditField::Error if !self.notes.is_empty() => {
                 each(AuditValue::Text(self.notes.join("; ").as_bytes()))
             }
-            AuditField::Error | AuditField::AlertRule | AuditField::AlertSeverity => {}
+            AuditField::Error => {}
+            AuditField::Alerts | AuditField::AlertRule => {
+                self.alerts.iter().for_each(|(rule, _)| each(AuditValue::Text(rule.id.as_bytes())));
+            }
+            AuditField::AlertSeverity => {
+                self.alerts.iter().for_each(|(rule, _)| each(AuditValue::Text(rule.level.name().as_bytes())));
+            }
+            AuditField::AlertCount => {
+                for (_, alert) in &self.alerts {
+                    each(AuditValue::Integer(i64::try_from(alert.count).unwrap_or(i64::MAX)));
+                }
+            }
+            AuditField::AlertValue => {
+                for value in self.alerts.iter().filter_map(|(_, alert)| alert.value) {
+                    let mut text = Vec::new();
+                    json::push_decimal(&mut text, value);
+                    each(AuditValue::Text(&text));
+                }
+            }
             normalized => self.normalized.values(normalized, each),
         }
     }

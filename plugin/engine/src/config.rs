@@ -4,7 +4,7 @@
 //! otherwise than its author believes. Paths are relative to the file and stay beneath its directory: a
 //! collector gives the module that directory and nothing else.
 
-use crate::detect::{RuleSet, Selections, Severity};
+use crate::detect::{MAX_GROUPS, Rule, RuleSet, Selections, Severity, trial};
 use crate::normalize::{Network, Networks, Normalizer, Settings, lines};
 use crate::policy::{self, Policy};
 use crate::problem::{Problem, Problems};
@@ -121,22 +121,47 @@ pub struct Loaded {
 /// Reads [`FILE_NAME`] and [`POLICY_FILE_NAME`] and whatever they refer to. Defaults stand for what is absent.
 #[must_use]
 pub fn load(files: &dyn Files) -> Loaded {
-    let mut reader = Reader { files, problems: Problems::default(), lint: None };
+    load_with(Reader::new(files))
+}
+
+/// Reads a configuration as [`load`] does, but has the rules of one file speak instead of those that it names. The rules
+/// that are built in are there for correlations that refer to them. Unless [`POLICY_FILE_NAME`] says otherwise, events
+/// are kept as they are.
+#[must_use]
+pub fn load_for_trial(files: &dyn Files, rules: (&Arc<str>, &str)) -> Loaded {
+    load_with(Reader { trial: Some(rules), ..Reader::new(files) })
+}
+
+fn load_with(mut reader: Reader<'_>) -> Loaded {
     let config = reader.read();
     let config = if reader.problems.has_errors() { None } else { config };
     Loaded { config, problems: reader.problems.into_iter().collect() }
 }
 
-/// Reads a configuration as [`load`] does and warns of what is legal, but surely not meant.
+/// What came of checking a configuration.
+#[derive(Debug)]
+pub struct Checked {
+    /// Errors and warnings in the order in which they were found.
+    pub problems: Vec<Problem>,
+    /// How many cases of test events there were.
+    pub cases: usize,
+}
+
+/// Reads a configuration as [`load`] does, warns of what is legal, but surely not meant, and puts its rules to the test
+/// events that stand beside their files.
 #[must_use]
-pub fn check(files: &dyn Files) -> Vec<Problem> {
-    let mut reader = Reader { files, problems: Problems::default(), lint: Some(Policy::lint) };
-    reader.read();
-    reader.problems.into_iter().collect()
+pub fn check(files: &dyn Files) -> Checked {
+    let mut reader = Reader { lint: Some(Policy::lint), ..Reader::new(files) };
+    let config = reader.read();
+    let cases = config.map_or(0, |config| reader.try_rules(&config));
+    Checked { problems: reader.problems.into_iter().collect(), cases }
 }
 
 /// What warns of a policy's oddities: see [`Policy::lint`].
 type Lint = fn(&Policy, &Arc<str>, &str, &mut Problems);
+
+/// Keeps everything.
+const KEEP_ALL: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: RequestResponse}]\n";
 
 struct Reader<'f> {
     files: &'f dyn Files,
@@ -144,6 +169,10 @@ struct Reader<'f> {
     /// What warns of legal policies, if anything is to. By address, so that a module that never asks for it
     /// does not have it inside.
     lint: Option<Lint>,
+    /// The name and text of the one file of rules that is to be tried.
+    trial: Option<(&'f Arc<str>, &'f str)>,
+    /// The paths of the files with rules.
+    rule_files: Vec<String>,
 }
 
 /// The configuration file's keys, each with its node if it is there.
@@ -185,7 +214,32 @@ impl<'n> Field<'n> {
 
 // The parts are kept out of line: inlined, they would make one frame of a kilobyte on the operand stack, of
 // which Fluent Bit gives the module eight, beneath everything that reading a rule puts there.
-impl Reader<'_> {
+impl<'f> Reader<'f> {
+    fn new(files: &'f dyn Files) -> Self {
+        Self { files, problems: Problems::default(), lint: None, trial: None, rule_files: Vec::new() }
+    }
+
+    /// Puts the rules to the test events beside their files. Returns how many cases there were.
+    fn try_rules(&mut self, config: &Config) -> usize {
+        let mut cases = 0;
+        for path in std::mem::take(&mut self.rule_files) {
+            let Some(stem) = path.strip_suffix(".yml").or(path.strip_suffix(".yaml")) else { continue };
+            let events_path = format!("{stem}.events.yml");
+            let file: Arc<str> = self.files.display(&events_path).into();
+            let place = Place { file: Arc::clone(&file), line: 0, field: String::new() };
+            let Some(text) = self.read_text(&events_path, &place) else { continue };
+            let rule_file = self.files.display(&path);
+            let has_rules = |rules: &[Rule]| rules.iter().any(|rule| *rule.file == *rule_file);
+            // Those that are disabled have nothing to say.
+            if has_rules(config.rules.rules()) || has_rules(config.rules.correlations()) {
+                let (rules, normalizer, problems) = (&config.rules, &config.normalizer, &mut self.problems);
+                let tried = trial::run(rules, normalizer, &rule_file, &file, &text, problems);
+                cases += tried.matching + tried.missing;
+            }
+        }
+        cases
+    }
+
     fn read(&mut self) -> Option<Config> {
         let file: Arc<str> = self.files.display(FILE_NAME).into();
         let text =
@@ -267,6 +321,9 @@ impl Reader<'_> {
             .read_text(POLICY_FILE_NAME, &Place { file: Arc::clone(&file), line: 0, field: String::new() });
         if let Some(text) = overriding {
             return self.policy_text(&text, &file);
+        }
+        if self.trial.is_some() {
+            return Policy::from_yaml(KEEP_ALL, &"everything".into(), &mut self.problems);
         }
         if let Some(field) = &keys.policy {
             let policy = Policy::from_node(field.node, &field.file, &field.path, &mut self.problems)?;
@@ -355,21 +412,34 @@ impl Reader<'_> {
 
     #[inline(never)]
     fn rules(&mut self, field: Option<&Field<'_>>) -> RuleSet {
-        let (mut builtin, mut disable, mut files) = (None, None, None);
+        let (mut builtin, mut disable, mut files, mut groups) = (None, None, None, None);
         if let Some(field) = field {
-            let known = [("builtin", &mut builtin), ("disable", &mut disable), ("files", &mut files)];
+            let known = [
+                ("builtin", &mut builtin),
+                ("disable", &mut disable),
+                ("files", &mut files),
+                ("correlationGroups", &mut groups),
+            ];
             self.mapping(field, known);
         }
         let disable: Vec<_> = disable.map(|field| self.list(&field)).unwrap_or_default();
         let disabled: BTreeSet<String> =
             disable.iter().filter_map(|item| self.string(item, "a rule's id")).map(str::to_owned).collect();
         let mut builder = RuleSet::builder(disabled);
+        if let Some(groups) = groups.and_then(|field| self.groups(&field)) {
+            builder.set_groups(groups);
+        }
+        if let Some((file, text)) = self.trial {
+            builder.add_for_trial(file, text, &mut self.problems);
+            return builder.finish(&mut self.problems);
+        }
         if builtin.is_none_or(|field| self.boolean(&field)) {
             RuleSet::add_builtin(&mut builder, &mut self.problems);
         }
         for item in files.map(|field| self.list(&field)).unwrap_or_default() {
             for (path, text) in self.files_named(&item) {
                 builder.add(&self.files.display(&path).into(), &text, &mut self.problems);
+                self.rule_files.push(path);
             }
         }
         let in_vain: BTreeSet<String> = builder.disabled_in_vain().map(str::to_owned).collect();
@@ -378,7 +448,21 @@ impl Reader<'_> {
                 self.error(&item, "no rule has this id; see each rule's `id`");
             }
         }
-        builder.finish()
+        builder.finish(&mut self.problems)
+    }
+
+    /// How many groups each correlation may keep.
+    fn groups(&mut self, field: &Field<'_>) -> Option<usize> {
+        let number = match field.node.scalar().map(yaml::Scalar::resolve) {
+            Some(Resolved::Int(number)) => usize::try_from(number).ok(),
+            _ => None,
+        };
+        let groups = number.filter(|groups| (1..=MAX_GROUPS).contains(groups));
+        if groups.is_none() {
+            let found = field.node.describe();
+            self.error(field, format!("expected a number from 1 to {MAX_GROUPS}, found {found}"));
+        }
+        groups
     }
 
     #[inline(never)]

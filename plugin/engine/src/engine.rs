@@ -2,7 +2,7 @@
 
 use crate::audit::Findings;
 use crate::config::Config;
-use crate::detect::{self, RuleId};
+use crate::detect::{self, Alert, RuleId};
 use crate::emit::{self, Edits};
 use crate::explain::{Cause, Unwatched, Witness};
 use crate::json;
@@ -37,6 +37,8 @@ pub enum Outcome {
 pub struct Engine {
     config: Config,
     scratch: Scratch,
+    /// What correlations remember from event to event.
+    correlating: detect::State,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,7 @@ struct Scratch {
     rules: detect::Scratch,
     routes: detect::Scratch,
     hits: Vec<RuleId>,
+    alerts: Vec<Alert>,
     message: Vec<u8>,
     audit: Vec<u8>,
 }
@@ -88,7 +91,7 @@ impl Engine {
     /// A filter with that configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, scratch: Scratch::default() }
+        Self { config, scratch: Scratch::default(), correlating: detect::State::default() }
     }
 
     /// Filters one record and appends what goes on to `out`: a JSON object on one line if the record was
@@ -117,6 +120,7 @@ impl Engine {
     /// To be called before the next record where a call was cut short in its middle (a trap in a host):
     /// forgets the buffers that it may have left in disorder.
     pub fn recover(&mut self) {
+        self.correlating.recover();
         std::mem::forget(std::mem::take(&mut self.scratch));
     }
 
@@ -331,10 +335,18 @@ impl Engine {
         let mut findings = Findings::new(&normalized);
         scratch.hits.clear();
         rules.evaluate(&mut scratch.rules, &event, &findings, &mut scratch.hits);
-        findings.add_rules(scratch.hits.iter().filter_map(|hit| rules.rule(*hit)));
+        scratch.alerts.clear();
+        let mut cut_short = scratch.rules.cut_short();
+        if !witness.has_seen_it_dropped() {
+            rules.correlate(&mut self.correlating, &scratch.hits, &event, &findings, &mut scratch.alerts);
+            cut_short |= self.correlating.cut_short();
+        }
+        findings.add_rules(scratch.hits.iter().filter_map(|hit| rules.finding(*hit)));
+        let about = |alert| Some((rules.correlation(alert)?, alert));
+        findings.add_alerts(scratch.alerts.iter().filter_map(about));
         findings.notes.extend(note);
         findings.notes.extend(normalized.note());
-        findings.notes.extend(scratch.rules.cut_short().then_some(RULES_CUT_SHORT));
+        findings.notes.extend(cut_short.then_some(RULES_CUT_SHORT));
 
         let kept_for_severity = decision.is_some_and(|decision| decision.level == Level::None);
         if kept_for_severity && findings.severity < *keep_severity && witness.drops(Cause::Severity) {
@@ -360,8 +372,9 @@ impl Engine {
         }
         scratch.audit.clear();
         findings.write(&mut scratch.audit);
-        let hits = scratch.hits.iter().filter_map(|hit| rules.rule(*hit));
-        witness.finds(&event, normalizer, hits, &scratch.audit);
+        let hits = scratch.hits.iter().filter_map(|hit| rules.finding(*hit));
+        let alerts = scratch.alerts.iter().filter_map(|alert| rules.correlation(alert));
+        witness.finds(&event, normalizer, hits, alerts, &scratch.audit);
         Ok(Verdict::Kept { close: event.close() })
     }
 

@@ -37,12 +37,18 @@ pub(crate) trait Witness {
         true
     }
 
+    /// Whether its way has not ended although the event is dropped.
+    fn has_seen_it_dropped(&self) -> bool {
+        false
+    }
+
     /// All has been found, and `audit` is the object that says so.
     fn finds<'r>(
         &mut self,
         _event: &Event<'_>,
         _normalizer: &Normalizer,
         _rules: impl Iterator<Item = &'r Rule>,
+        _alerts: impl Iterator<Item = &'r Rule>,
         _audit: &[u8],
     ) {
     }
@@ -110,6 +116,8 @@ pub struct Findings {
     pub source_is_trusted_proxy: bool,
     /// The Sigma rules that hold.
     pub rules: Vec<Rule>,
+    /// The correlations that the event completes. An event that is dropped completes none.
+    pub alerts: Vec<Rule>,
     /// The `audit` object, JSON.
     pub audit: Vec<u8>,
 }
@@ -210,11 +218,16 @@ impl Witness for Observer {
         false
     }
 
+    fn has_seen_it_dropped(&self) -> bool {
+        self.cause.is_some()
+    }
+
     fn finds<'r>(
         &mut self,
         event: &Event<'_>,
         normalizer: &Normalizer,
         rules: impl Iterator<Item = &'r Rule>,
+        alerts: impl Iterator<Item = &'r Rule>,
         audit: &[u8],
     ) {
         let cuts = self.verdict.as_ref().map_or_else(Vec::new, |verdict| cuts(event, verdict));
@@ -225,6 +238,7 @@ impl Witness for Observer {
             source_is_trusted_proxy: source
                 .is_some_and(|source| normalizer.trusts(&String::from_utf8_lossy(&source))),
             rules: rules.cloned().collect(),
+            alerts: alerts.cloned().collect(),
             audit: audit.to_vec(),
         });
     }

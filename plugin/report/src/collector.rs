@@ -34,7 +34,7 @@ impl Collector {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let output_key = config.output_key().to_owned();
-        let builder = Builder::new(config.rules().rules());
+        let builder = Builder::new(&[config.rules().rules(), config.rules().correlations()].concat());
         Self { engine: Engine::new(config), output_key, builder }
     }
 

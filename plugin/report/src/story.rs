@@ -116,6 +116,7 @@ impl<'r> Story<'r> {
                 members.insert("cut".to_owned(), cuts.collect());
             }
             members.insert("rules".to_owned(), rules.collect());
+            members.insert("alerts".to_owned(), self.alerts().collect());
             members.insert("audit".to_owned(), self.audit.clone());
         }
         members
@@ -218,6 +219,9 @@ impl Story<'_> {
                 let text = format!("{}: {} ({})", rule.level, rule.title, rule.id);
                 line(if index == 0 { "rules" } else { "" }, &text);
             }
+            for (index, alert) in self.alerts().enumerate() {
+                line(if index == 0 { "alerts" } else { "" }, &alert_text(&alert));
+            }
             if *outcome == Outcome::Kept {
                 line("route", self.audit("route").unwrap_or("none takes it"));
             }
@@ -270,6 +274,21 @@ fn level(verdict: &Verdict) -> String {
 }
 
 impl Story<'_> {
+    /// The alerts of the `audit` object, each with its correlation's title and place.
+    fn alerts(&self) -> impl Iterator<Item = Value> {
+        let correlations = self.explanation.findings.iter().flat_map(|findings| &findings.alerts);
+        let alerts = self.audit.get("alerts").and_then(Value::as_array).into_iter().flatten();
+        alerts.zip(correlations).map(|(alert, correlation)| {
+            let mut alert = alert.clone();
+            if let Some(members) = alert.as_object_mut() {
+                members.insert("title".to_owned(), (&*correlation.title).into());
+                members.insert("file".to_owned(), (&*correlation.file).into());
+                members.insert("line".to_owned(), correlation.line.into());
+            }
+            alert
+        })
+    }
+
     fn operator(&self) -> String {
         let kind = self.audit("operator_type").unwrap_or_default();
         let Some(name) = self.audit("operator") else { return "nobody: the request has no user".to_owned() };
@@ -319,6 +338,24 @@ impl Story<'_> {
         };
         format!("{} on {class}; {outcome}", self.audit("action").unwrap_or_default())
     }
+}
+
+/// `high: Many Secrets Read (many-secrets): 15 within 1,800 s for {"audit.operator":"jane"}`, of an alert in the `audit`
+/// object to which the title has been added.
+#[must_use]
+pub fn alert_text(alert: &Value) -> String {
+    let text = |field: &str| alert.get(field).and_then(Value::as_str).unwrap_or_default();
+    let number = |field: &str| grouped(alert.get(field).and_then(Value::as_u64).unwrap_or_default());
+    let value = alert.get("value").map(|value| format!(", value {value}")).unwrap_or_default();
+    let group = alert.get("group").map(|group| format!(" for {group}")).unwrap_or_default();
+    format!(
+        "{}: {} ({}): {} within {} s{group}{value}",
+        text("severity"),
+        text("title"),
+        text("rule"),
+        number("count"),
+        number("window_seconds")
+    )
 }
 
 /// `["sh","-c","id"] in container app, with stdin, with a terminal`

@@ -12,7 +12,7 @@
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
-use super::fields::{AuditField, Reference, Source, Stage, View};
+use super::fields::{self, Reference, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
 use super::outline;
 use super::pattern::{Form, Step, Uncompiled};
@@ -40,9 +40,6 @@ const MAX_STRIDE: usize = 4;
 
 /// How many trees may as well be looked at as the grams of a value.
 const LOOK_AT_GRAMS: u32 = 16;
-
-/// How many steps a path may have. A rule's author could otherwise make each walk keep thousands of steps.
-const MAX_STEPS: usize = 64;
 
 /// What the groups of the user are called: nearly every event is asked for them, so they are looked up without a walk.
 const GROUPS: &str = "user.groups";
@@ -503,19 +500,10 @@ impl Builder {
             return Ok((Source::Keyword, Stage::Body));
         }
         if let Some(field) = name.strip_prefix("audit.") {
-            return self.resolve_audit(field).map(|field| (Source::Audit(field), Stage::Immediate));
+            let field = fields::audit_field(field, self.scope == Scope::Rules)?;
+            return Ok((Source::Audit(field), Stage::Immediate));
         }
-        if name.contains(['[', ']']) {
-            return Err(format!(
-                "the field {name:?} has brackets; an array stands for its elements, so leave them out"
-            ));
-        }
-        if name.split('.').any(str::is_empty) {
-            return Err(format!("the field {name:?} has an empty step; join names by single dots"));
-        }
-        if name.split('.').count() > MAX_STEPS {
-            return Err(format!("the field {name:?} has more than {MAX_STEPS} steps"));
-        }
+        fields::check_path(name)?;
         if let Some(view) = View::of_path(name) {
             self.program.views.push(view);
             return Ok((Source::View(to_u32(self.program.views.len() - 1)), Stage::Immediate));
@@ -533,24 +521,6 @@ impl Builder {
             return Ok((Source::Bare, Stage::Body));
         }
         Ok((Source::Path(self.add_path(name, id)), stage))
-    }
-
-    fn resolve_audit(&self, name: &str) -> Result<AuditField, String> {
-        let known = |field: &AuditField| self.scope == Scope::Routes || field.normalized().is_some();
-        match AuditField::of_name(name) {
-            Some(field) if known(&field) => Ok(field),
-            Some(_) => {
-                Err(format!("audit.{name} follows from the rules, so only a route's \"when\" can ask for it"))
-            }
-            None => {
-                let names: Vec<String> = AuditField::ALL
-                    .iter()
-                    .filter(|field| known(field))
-                    .map(|field| format!("audit.{}", field.name()))
-                    .collect();
-                Err(format!("there is no field audit.{name}; there are: {}", names.join(", ")))
-            }
-        }
     }
 
     fn add_path(&mut self, path: &str, field: u32) -> u32 {

@@ -65,8 +65,11 @@ audit_fields! {
         Severity = "severity"
         Rules = "rules"
         Tags = "tags"
+        Alerts = "alerts"
         AlertRule = "alerts.rule"
         AlertSeverity = "alerts.severity"
+        AlertCount = "alerts.count"
+        AlertValue = "alerts.value"
         Message = "message"
         Error = "error"
 }
@@ -77,6 +80,51 @@ impl AuditField {
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.name() == name)
     }
+}
+
+/// How many steps a path may have. A rule's author could otherwise make each walk keep thousands of steps.
+const MAX_STEPS: usize = 64;
+
+/// The field of that name, without the leading `audit.`; `before_rules` if it has to be there before the rules are
+/// evaluated.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn audit_field(name: &str, before_rules: bool) -> Result<AuditField, String> {
+    let known = |field: &AuditField| !before_rules || field.normalized().is_some();
+    match AuditField::of_name(name) {
+        Some(field) if known(&field) => Ok(field),
+        Some(_) => {
+            Err(format!("audit.{name} follows from the rules, so only a route's \"when\" can ask for it"))
+        }
+        None => {
+            let names: Vec<String> = AuditField::ALL
+                .iter()
+                .filter(|field| known(field))
+                .map(|field| format!("audit.{}", field.name()))
+                .collect();
+            Err(format!("there is no field audit.{name}; there are: {}", names.join(", ")))
+        }
+    }
+}
+
+/// Finds out whether a path is one.
+///
+/// # Errors
+/// Why it is not.
+pub(crate) fn check_path(name: &str) -> Result<(), String> {
+    if name.contains(['[', ']']) {
+        return Err(format!(
+            "the field {name:?} has brackets; an array stands for its elements, so leave them out"
+        ));
+    }
+    if name.split('.').any(str::is_empty) {
+        return Err(format!("the field {name:?} has an empty step; join names by single dots"));
+    }
+    if name.split('.').count() > MAX_STEPS {
+        return Err(format!("the field {name:?} has more than {MAX_STEPS} steps"));
+    }
+    Ok(())
 }
 
 /// One value of an [`AuditField`].

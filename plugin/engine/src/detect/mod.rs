@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`fields`] says what a field of a rule names, `modifier` what a value means, and `compile` how rules
-//! become one structure that is put to an event as a whole.
+//! become one structure that is put to an event as a whole. `correlation` follows the rules that hold from event to
+//! event.
 //!
 //! Rules are those of the Sigma specification 2.1 for `product: kubernetes`, `service: audit`. Where it
 //! leaves a choice: strings compare without regard to the case of ASCII letters; a number or boolean
@@ -17,6 +18,7 @@
 mod builtin;
 mod compile;
 mod condition;
+mod correlation;
 mod evaluate;
 pub mod fields;
 mod literals;
@@ -24,6 +26,7 @@ mod modifier;
 mod outline;
 mod pattern;
 mod rule;
+pub mod trial;
 
 #[cfg(test)]
 mod builtin_rules;
@@ -34,6 +37,7 @@ mod published;
 #[cfg(test)]
 mod tests;
 
+pub use correlation::{Alert, DEFAULT_GROUPS, MAX_GROUPS, State};
 pub use evaluate::Scratch;
 pub use fields::{AuditField, AuditFields, AuditValue};
 
@@ -41,7 +45,8 @@ use crate::hash::Numbering;
 use crate::problem::Problems;
 use crate::record::Event;
 use crate::yaml::{self, Node};
-use compile::{Builder, Program, Scope};
+use compile::{Builder, NodeId, Program, Scope};
+use correlation::{Correlating, Correlations, Pending};
 use rule::{Kind, Report};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -115,19 +120,28 @@ pub struct Rule {
     pub line: u32,
 }
 
+impl Rule {
+    /// Whether a name or an id means this rule.
+    fn is_called(&self, name: &str) -> bool {
+        *self.id == *name || self.name.as_deref() == Some(name)
+    }
+}
+
 /// A rule's number within its set, in the order in which rules were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u32);
 
-/// Rules, compiled.
+/// Rules and the correlations over them, compiled.
 #[derive(Debug)]
 pub struct RuleSet {
     program: Program,
     rules: Vec<Rule>,
+    correlations: Correlations,
 }
 
 impl RuleSet {
-    /// A builder without rules. Rules whose id is in `disabled` are checked, but left out.
+    /// A builder without rules. Rules whose id is in `disabled` are checked, but left out; where a correlation refers
+    /// to one, it only says nothing by itself.
     #[must_use]
     pub fn builder(disabled: BTreeSet<String>) -> RuleSetBuilder {
         RuleSetBuilder {
@@ -136,14 +150,21 @@ impl RuleSet {
             ids: Numbering::default(),
             places: Vec::new(),
             disabled,
+            shelved: Vec::new(),
+            pending: Vec::new(),
+            builtin: 0,
+            only: None,
+            groups: DEFAULT_GROUPS,
         }
     }
 
-    /// Adds the built-in rules to a set.
+    /// Adds the built-in rules to a set, before any others.
     pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
         for (file, documents) in builtin::files() {
             builder.add_documents(&Arc::from(file), &documents, problems);
         }
+        builder.builtin = builder.rules.len();
+        builder.pending.iter_mut().for_each(Pending::set_builtin);
     }
 
     /// Appends to `hits` the rules that hold on the event, in the order in which they were added.
@@ -161,6 +182,37 @@ impl RuleSet {
         evaluate::evaluate(&self.program, scratch, event, audit, &mut holding);
         hits.extend(holding.iter().map(|&tree| RuleId(tree)));
         scratch.put_holding(holding);
+    }
+
+    /// Appends to `alerts` the correlations that an event completes on which the rules `hits` hold, and lets `state`
+    /// remember the event. `state` serves one set.
+    pub fn correlate(
+        &self,
+        state: &mut State,
+        hits: &[RuleId],
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        alerts: &mut Vec<Alert>,
+    ) {
+        self.correlations.observe(state, hits, event, audit, alerts);
+    }
+
+    /// A rule that holds by its number; none where it is about its correlation alone.
+    #[must_use]
+    pub fn finding(&self, id: RuleId) -> Option<&Rule> {
+        self.rule(id).filter(|_| !self.correlations.silences(id))
+    }
+
+    /// The correlation that an alert is about.
+    #[must_use]
+    pub fn correlation(&self, alert: &Alert) -> Option<&Rule> {
+        self.correlations.of_alert(alert)
+    }
+
+    /// All correlations.
+    #[must_use]
+    pub fn correlations(&self) -> &[Rule] {
+        self.correlations.heads()
     }
 
     /// A rule by its number.
@@ -186,6 +238,16 @@ pub struct RuleSetBuilder {
     /// Where the rule with each id stands.
     places: Vec<(Arc<str>, u32)>,
     disabled: BTreeSet<String>,
+    /// Rules that are disabled, in case a correlation refers to them.
+    shelved: Vec<(Rule, NodeId)>,
+    /// Correlations, whose rules may be still to come.
+    pending: Vec<Pending>,
+    /// How many of the rules are built in.
+    builtin: usize,
+    /// The file whose rules alone speak, if not all do.
+    only: Option<Arc<str>>,
+    /// How many groups each correlation may keep.
+    groups: usize,
 }
 
 impl RuleSetBuilder {
@@ -204,15 +266,47 @@ impl RuleSetBuilder {
         }
     }
 
+    /// Reads the rules of a file that alone are to speak: what else there is, is there for correlations to refer to. Of
+    /// rules with the same id, the file's counts.
+    pub fn add_for_trial(&mut self, file: &Arc<str>, text: &str, problems: &mut Problems) {
+        self.add(file, text, problems);
+        self.only = Some(Arc::clone(file));
+        if !self.pending.is_empty() {
+            RuleSet::add_builtin(self, &mut Problems::default());
+        }
+    }
+
     /// The ids that are disabled and that no rule has had so far.
     pub fn disabled_in_vain(&self) -> impl Iterator<Item = &str> {
         self.disabled.iter().map(String::as_str).filter(|id| self.ids.get(id.as_bytes()).is_none())
     }
 
-    /// The set.
+    /// How many groups each correlation may keep: [`DEFAULT_GROUPS`] where this is not called.
+    pub fn set_groups(&mut self, groups: usize) {
+        self.groups = groups;
+    }
+
+    /// The set. What is wrong with what correlations refer to goes to `problems`.
     #[must_use]
-    pub fn finish(self) -> RuleSet {
-        RuleSet { program: self.builder.finish(), rules: self.rules }
+    pub fn finish(mut self, problems: &mut Problems) -> RuleSet {
+        let is_wanted = |rule: &Rule, pending: &[Pending]| {
+            pending.iter().flat_map(Pending::references).any(|name| rule.is_called(name))
+        };
+        for (rule, detection) in std::mem::take(&mut self.shelved) {
+            if is_wanted(&rule, &self.pending) {
+                self.push_rule(rule, detection, problems);
+            }
+        }
+        let correlating = Correlating {
+            rules: &self.rules,
+            builtin: self.builtin,
+            disabled: &self.disabled,
+            only: self.only.as_deref(),
+            limit: self.groups,
+            problems,
+        };
+        let correlations = correlating.resolve(self.pending);
+        RuleSet { program: self.builder.finish(), rules: self.rules, correlations }
     }
 
     fn add_document(&mut self, document: &Node, report: &mut Report<'_>) {
@@ -222,11 +316,7 @@ impl RuleSetBuilder {
         }
         match rule::kind_of(document) {
             Kind::Rule => self.add_rule(document, report),
-            Kind::Correlation => report.error(
-                document.line,
-                "correlation",
-                "correlations are not supported yet; leave the document out",
-            ),
+            Kind::Correlation => self.add_correlation(document, report),
             Kind::Filter => report.error(
                 document.line,
                 "filter",
@@ -249,19 +339,41 @@ impl RuleSetBuilder {
         if report.failed {
             return;
         }
+        if !self.take_id(&head, report) {
+            return;
+        }
+        if self.disabled.contains(&*head.id) {
+            return self.shelved.push((head, detection));
+        }
+        self.push_rule(head, detection, report.problems);
+    }
+
+    fn push_rule(&mut self, head: Rule, detection: NodeId, problems: &mut Problems) {
+        match self.builder.add_tree(detection) {
+            Ok(_) => self.rules.push(head),
+            Err(message) => problems.error(&head.file, head.line, "detection.condition", message),
+        }
+    }
+
+    fn add_correlation(&mut self, document: &Node, report: &mut Report<'_>) {
+        let head = rule::read_head(document, report);
+        if let Some(pending) = correlation::read(document, head, report)
+            && self.take_id(pending.head(), report)
+        {
+            self.pending.push(pending);
+        }
+    }
+
+    /// Takes note of a rule's id. Returns whether no other rule has it.
+    fn take_id(&mut self, head: &Rule, report: &mut Report<'_>) -> bool {
         let id = self.ids.add(head.id.as_bytes());
         if let Some((file, line)) = self.places.get(id as usize) {
             let message = format!("{} is taken by {file}:{line}; give the rule another id", head.id);
-            return report.error(document.line, "id", message);
+            report.error(head.line, "id", message);
+            return false;
         }
         self.places.push((Arc::clone(&head.file), head.line));
-        if self.disabled.contains(&*head.id) {
-            return;
-        }
-        match self.builder.add_tree(detection) {
-            Ok(_) => self.rules.push(head),
-            Err(message) => report.error(document.line, "detection.condition", message),
-        }
+        true
     }
 }
 

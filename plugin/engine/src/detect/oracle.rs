@@ -450,7 +450,7 @@ proptest! {
             texts.push(yaml::parse(&text).unwrap().remove(0));
         }
         prop_assert!(!problems.has_errors(), "{:#?}", problems.as_slice());
-        let rules = builder.finish();
+        let rules = builder.finish(&mut problems);
         let mut scratch = Scratch::default();
         for (event, operator) in &events {
             let mut found = Vec::new();

@@ -150,7 +150,7 @@ fn published_rules_do_what_they_say() {
         let mut builder = RuleSet::builder(BTreeSet::new());
         builder.add(&Arc::from("rule.yml"), &rule_of(&detection), &mut problems);
         assert!(problems.as_slice().is_empty(), "{name}: {problems:?}");
-        let rules = builder.finish();
+        let rules = builder.finish(&mut problems);
         let mut scratch = Scratch::default();
         assert_eq!(hits(&rules, &mut scratch, &event_of(&hit), &()).len(), 1, "{name}\n{hit}");
         assert_eq!(hits(&rules, &mut scratch, &event_of(&miss), &()).len(), 0, "{name}\n{miss}");

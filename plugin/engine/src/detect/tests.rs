@@ -35,7 +35,7 @@ fn compile(text: &str) -> (RuleSet, Vec<Problem>) {
     let mut problems = Problems::default();
     let mut builder = RuleSet::builder(BTreeSet::new());
     builder.add(&Arc::from("rule.yml"), text, &mut problems);
-    (builder.finish(), problems.into_iter().collect())
+    (builder.finish(&mut problems), problems.into_iter().collect())
 }
 
 pub(super) fn hits(
@@ -624,7 +624,7 @@ fn many_rules_are_told_apart_by_what_they_ask_for() {
         }
     }
     assert!(problems.as_slice().is_empty(), "{problems:?}");
-    let rules = builder.finish();
+    let rules = builder.finish(&mut problems);
     let mut scratch = Scratch::default();
     let pods = r#""objectRef":{"resource":"pods","name":"x7"}"#;
     for (members, expected) in [
@@ -844,7 +844,7 @@ fn a_disabled_rule_is_checked_and_left_out() {
     }
     assert!(problems.as_slice().is_empty(), "{problems:?}");
     assert_eq!(builder.disabled_in_vain().collect::<Vec<_>>(), ["3"]);
-    let rules = builder.finish();
+    let rules = builder.finish(&mut problems);
     assert_eq!(rules.rules().iter().map(|rule| &*rule.id).collect::<Vec<_>>(), ["2"]);
     let found = hits(&rules, &mut Scratch::default(), &event_of(r#""verb":"get""#), &());
     assert_eq!(found, [RuleId(0)]);

@@ -45,6 +45,44 @@ fn push_escaped_utf8(out: &mut Vec<u8>, mut bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a finite number in decimal, to 6 places after the point or 15 digits. (The standard library's way of writing
+/// floats would be a tenth of the module.)
+pub(crate) fn push_decimal(out: &mut Vec<u8>, number: f64) {
+    const PLACES: usize = 6;
+    let mut rest = number.abs();
+    let mut exponent = 0;
+    while rest >= 1e15 {
+        rest /= 10.0;
+        exponent += 1;
+    }
+    let mut whole = rest.trunc();
+    let mut fraction = ((rest - whole) * 1e6).round();
+    if fraction >= 1e6 {
+        (whole, fraction) = (whole + 1.0, 0.0);
+    }
+    if number < 0.0 && whole + fraction > 0.0 {
+        out.push(b'-');
+    }
+    push_number(out, whole as i64);
+    if exponent > 0 {
+        out.push(b'e');
+        return push_number(out, exponent);
+    }
+    let mut digits = fraction as u32;
+    if digits == 0 {
+        return;
+    }
+    let point = out.len();
+    out.resize(point + 1 + PLACES, b'.');
+    for place in out.iter_mut().skip(point + 1).rev() {
+        *place = b'0' + (digits % 10) as u8;
+        digits /= 10;
+    }
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
+}
+
 /// Appends an integer in decimal.
 pub fn push_number(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
