@@ -2,7 +2,7 @@
 //! always do, and somebody breaks in.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
-use audit_filter_engine::detect::{RuleId, RuleSet, Scratch, Severity};
+use audit_filter_engine::detect::{Rule, RuleSet, Scratch, Severity, State};
 use audit_filter_engine::normalize::{Normalizer, Settings};
 use audit_filter_engine::problem::Problems;
 use audit_filter_engine::record::{Event, Member};
@@ -27,6 +27,18 @@ const ACTORS: &[&str] = &[
 /// is no list of bad addresses.
 const NOT_TO_BE_SEEN: &[&str] = &["configmap-credentials", "high-risk-ip"];
 
+/// What comes together on this day, by the titles of the correlations.
+const ALERTS: &[&str] = &[
+    "Many Permissions Looked Up",
+    "Many Requests Refused",
+    "Many Resources Deleted",
+    "Many Secrets Read",
+    "Most Of Many Requests From A Public Address Failed",
+    "Permissions Changed, Then A Workload",
+    "Permissions Tried Out",
+    "Secrets Listed In Several Namespaces",
+];
+
 fn sample() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/sample-audit.jsonl")
 }
@@ -35,20 +47,24 @@ fn builtin() -> RuleSet {
     let mut problems = Problems::default();
     let mut builder = RuleSet::builder(BTreeSet::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
+    let rules = builder.finish(&mut problems);
     assert!(problems.as_slice().is_empty(), "{:#?}", problems.as_slice());
-    builder.finish()
+    rules
 }
 
-/// Gives each event of the log, with the rules that hold on it, to `each`.
-fn for_each_event(log: &str, rules: &RuleSet, mut each: impl FnMut(&str, &Event<'_>, &[RuleId])) {
+/// Gives each event of the log, with the rules that hold on it and the correlations that it completes, to `each`.
+fn for_each_event(log: &str, rules: &RuleSet, mut each: impl FnMut(&Event<'_>, &[&Rule])) {
     let normalizer = Normalizer::new(Settings::default());
-    let mut scratch = Scratch::default();
+    let (mut scratch, mut state) = (Scratch::default(), State::default());
     for line in log.lines() {
         let event = Event::read(line.as_bytes(), b"audit").unwrap_or_else(|error| panic!("{line}: {error}"));
         let normalized = normalizer.normalize(&event);
-        let mut hits = Vec::new();
+        let (mut hits, mut alerts) = (Vec::new(), Vec::new());
         rules.evaluate(&mut scratch, &event, &normalized, &mut hits);
-        each(line, &event, &hits);
+        rules.correlate(&mut state, &hits, &event, &normalized, &mut alerts);
+        let mut found: Vec<&Rule> = hits.iter().filter_map(|&id| rules.finding(id)).collect();
+        found.extend(alerts.iter().filter_map(|alert| rules.correlation(alert)));
+        each(&event, &found);
     }
 }
 
@@ -70,8 +86,8 @@ fn only_people_and_intruders_do_what_is_grave() {
     let rules = builtin();
     let mut wrong = Vec::new();
     let mut grave = 0;
-    for_each_event(&fs::read_to_string(sample()).unwrap(), &rules, |_, event, hits| {
-        for rule in hits.iter().filter_map(|&id| rules.rule(id)).filter(|rule| rule.level >= Severity::High) {
+    for_each_event(&fs::read_to_string(sample()).unwrap(), &rules, |event, found| {
+        for rule in found.iter().filter(|rule| rule.level >= Severity::High) {
             grave += 1;
             // Whose credentials were no good has no name.
             let name = username(event);
@@ -85,11 +101,22 @@ fn only_people_and_intruders_do_what_is_grave() {
 }
 
 #[test]
+fn the_scan_and_the_visit_complete_correlations() {
+    let rules = builtin();
+    let mut alerts = BTreeSet::new();
+    for_each_event(&fs::read_to_string(sample()).unwrap(), &rules, |_, found| {
+        let is_correlation = |rule: &&&Rule| rules.correlations().contains(rule);
+        alerts.extend(found.iter().filter(is_correlation).map(|rule| rule.title.to_string()));
+    });
+    assert_eq!(alerts.into_iter().collect::<Vec<_>>(), ALERTS);
+}
+
+#[test]
 fn every_act_of_the_story_is_found() {
     let rules = builtin();
     let mut found = BTreeSet::new();
-    for_each_event(&fs::read_to_string(sample()).unwrap(), &rules, |_, _, hits| {
-        for rule in hits.iter().filter_map(|&id| rules.rule(id)) {
+    for_each_event(&fs::read_to_string(sample()).unwrap(), &rules, |_, rules| {
+        for rule in rules {
             found.extend(rule.tags.iter().filter(|tag| !tag.contains('.')).cloned());
         }
     });
@@ -111,16 +138,15 @@ fn print_findings() {
     let rules = builtin();
     /// By user: how often, and an example.
     type ByUser = BTreeMap<String, (usize, String)>;
-    let mut findings: BTreeMap<(Severity, &str), ByUser> = BTreeMap::new();
+    let mut findings: BTreeMap<(Severity, String), ByUser> = BTreeMap::new();
     let (mut events, mut severities) = (0, BTreeMap::<Severity, usize>::new());
-    for_each_event(&fs::read_to_string(path).unwrap(), &rules, |_, event, hits| {
+    for_each_event(&fs::read_to_string(path).unwrap(), &rules, |event, found| {
         events += 1;
-        let found = || hits.iter().filter_map(|&id| rules.rule(id));
-        if let Some(highest) = found().map(|rule| rule.level).max() {
+        if let Some(highest) = found.iter().map(|rule| rule.level).max() {
             *severities.entry(highest).or_default() += 1;
         }
-        for rule in found() {
-            let by_user = findings.entry((rule.level, &rule.title)).or_default();
+        for rule in found {
+            let by_user = findings.entry((rule.level, rule.title.to_string())).or_default();
             by_user.entry(username(event)).or_insert_with(|| (0, in_short(event))).0 += 1;
         }
     });

@@ -43,7 +43,7 @@ const NOTES: &[(&str, &str)] = &[
         "Traces of exploitation, not of vulnerable versions, which the audit log does not know. The addresses of your \
          control plane are not known to CVE-2022-3294's rule, only loopback and link-local ones. A path that carries \
          a command is known by its signs. The sequence of CVE-2022-3294 and a use of `nodes/proxy`, and a \
-         CVE-2018-1002105 behind an ordinary exec, would take a correlation. CVE-2025-1974 goes from a pod to the \
+         CVE-2018-1002105 behind an ordinary exec, are not correlated. CVE-2025-1974 goes from a pod to the \
          webhook and never reaches the API server.",
     ),
     (
@@ -92,16 +92,15 @@ const NOTES: &[(&str, &str)] = &[
         "token-request",
         "At `Metadata`, what a kubelet's token is bound to is not to be seen, and all of its requests are left out.",
     ),
-    (
-        "unauthorized",
-        "A 403 of admission or of a quota is none: the annotation of the authorizer decides. Bursts take a correlation.",
-    ),
+    ("unauthorized", "A 403 of admission or of a quota is none: the annotation of the authorizer decides."),
 ];
 
 struct Rule {
     file: String,
     title: String,
     level: String,
+    /// What it is grouped by and within what time, of a correlation.
+    correlation: Option<(String, String)>,
     techniques: Vec<String>,
     vulnerabilities: Vec<String>,
 }
@@ -133,12 +132,22 @@ fn rules() -> BTreeMap<String, Vec<Rule>> {
             file: stem.to_owned(),
             title: text("title"),
             level: text("level"),
+            correlation: document.get("correlation").map(correlation),
             techniques: tags("attack.t").iter().map(|number| format!("T{number}")).collect(),
             vulnerabilities: tags("cve.").iter().map(|number| format!("CVE-{number}")).collect(),
         };
         by_tag.entry(tags("audit.").remove(0)).or_default().push(rule);
     }
     by_tag
+}
+
+/// What a correlation is grouped by, and its timespan.
+fn correlation(node: &Node) -> (String, String) {
+    let Some(Value::Sequence(fields)) = node.get("group-by").map(|fields| &fields.value) else {
+        panic!("line {}: no group-by", node.line)
+    };
+    let fields: Vec<String> = fields.iter().map(|field| format!("`{}`", field.str().unwrap())).collect();
+    (fields.join(", "), node.get("timespan").and_then(Node::str).unwrap().to_owned())
 }
 
 fn page() -> String {
@@ -152,15 +161,21 @@ fn page() -> String {
          This page is made from them: `UPDATE_DOCS=1 cargo test -p audit-filter-engine --test detections_page`.\n\n\
          Where nothing else is said, a rule is about requests that succeeded and were no dry run. The policy decides \
          what is logged; rules see the event as it came in, before the filter's own policy trims it.\n\n\
+         A rule with a timespan is a correlation: it holds on the event that completes it, which gets an alert in \
+         `audit.alerts`, once for each group and timespan.\n\n\
          | tag | rule | severity | ATT&CK |\n| --- | --- | --- | --- |\n"
     );
     for (tag, rules) in &rules {
         for rule in rules {
-            let Rule { file, title, level, techniques, vulnerabilities } = rule;
+            let Rule { file, title, level, correlation, techniques, vulnerabilities } = rule;
             let title = if vulnerabilities.is_empty() {
                 title.clone()
             } else {
                 format!("{title} ({})", vulnerabilities.join(", "))
+            };
+            let within = match correlation {
+                Some((fields, timespan)) => format!(", within {timespan} by {fields}"),
+                None => String::new(),
             };
             let techniques: Vec<String> = techniques
                 .iter()
@@ -169,8 +184,11 @@ fn page() -> String {
                 })
                 .collect();
             let techniques = techniques.join(", ");
-            writeln!(page, "| `{tag}` | [{title}](../plugin/rules/{file}.yml) | {level} | {techniques} |")
-                .unwrap();
+            writeln!(
+                page,
+                "| `{tag}` | [{title}](../plugin/rules/{file}.yml){within} | {level} | {techniques} |"
+            )
+            .unwrap();
         }
     }
     page.push_str("\n## What the rules cannot see\n\n| tag | note |\n| --- | --- |\n");
