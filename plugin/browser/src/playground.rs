@@ -85,7 +85,7 @@ impl Playground {
     /// meant, and whether it can be used.
     pub fn configure(&mut self, configuration: String, policy: String, rules: String) -> String {
         self.texts = Texts { configuration, policy, rules };
-        let problems = config::check(&self.texts);
+        let problems = config::check(&self.texts).problems;
         let config = config::load(&self.texts).config;
         let problems: Vec<_> = problems.iter().map(to_json).collect();
         let answer = json!({"usable": config.is_some(), "problems": problems});
