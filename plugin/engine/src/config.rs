@@ -10,7 +10,6 @@ use crate::policy::{self, Policy};
 use crate::problem::{Problem, Problems};
 use crate::record::Member;
 use crate::yaml::{self, Node, Resolved, Value};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The name under which [`Files`] gives the configuration.
@@ -423,7 +422,7 @@ impl<'f> Reader<'f> {
             self.mapping(field, known);
         }
         let disable: Vec<_> = disable.map(|field| self.list(&field)).unwrap_or_default();
-        let disabled: BTreeSet<String> =
+        let disabled: Vec<String> =
             disable.iter().filter_map(|item| self.string(item, "a rule's id")).map(str::to_owned).collect();
         let mut builder = RuleSet::builder(disabled);
         if let Some(groups) = groups.and_then(|field| self.groups(&field)) {
@@ -442,9 +441,9 @@ impl<'f> Reader<'f> {
                 self.rule_files.push(path);
             }
         }
-        let in_vain: BTreeSet<String> = builder.disabled_in_vain().map(str::to_owned).collect();
+        let in_vain: Vec<String> = builder.disabled_in_vain().map(str::to_owned).collect();
         for item in disable {
-            if item.node.str().is_some_and(|id| in_vain.contains(id)) {
+            if item.node.str().is_some_and(|id| in_vain.iter().any(|other| other == id)) {
                 self.error(&item, "no rule has this id; see each rule's `id`");
             }
         }

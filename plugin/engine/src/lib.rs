@@ -26,6 +26,7 @@ mod hash;
 pub mod json;
 pub mod problem;
 mod sort;
+mod sorted;
 pub mod yaml;
 
 pub use config::Config;

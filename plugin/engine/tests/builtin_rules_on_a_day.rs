@@ -45,7 +45,7 @@ fn sample() -> PathBuf {
 
 fn builtin() -> RuleSet {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
     let rules = builder.finish(&mut problems);
     assert!(problems.as_slice().is_empty(), "{:#?}", problems.as_slice());

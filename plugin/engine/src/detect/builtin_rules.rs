@@ -5,7 +5,6 @@ use super::{Rule, RuleSet, trial};
 use crate::normalize::{Normalizer, Settings};
 use crate::problem::Problems;
 use crate::yaml::{self, Node, Value};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,7 +29,7 @@ fn stem(file: &str) -> &str {
 #[test]
 fn all_rules_load_without_problems_and_have_ids_of_their_own() {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
     assert!(problems.as_slice().is_empty(), "{:#?}", problems.as_slice());
     let rules = builder.finish(&mut problems);
@@ -108,7 +107,7 @@ fn is_cve(number: &str) -> bool {
 #[test]
 fn every_tag_has_a_rule() {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
     let rules = builder.finish(&mut problems);
     let without: Vec<&str> = TAGS
@@ -124,7 +123,7 @@ fn all_rules_hold_on_their_events_and_not_on_near_misses() {
     let high_risk = ["198.51.100.0/24".parse().unwrap()].into_iter().collect();
     let normalizer = Normalizer::new(Settings { high_risk, ..Settings::default() });
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
     let rules = builder.finish(&mut problems);
     for (file, _) in files() {

@@ -48,7 +48,6 @@ use crate::yaml::{self, Node};
 use compile::{Builder, NodeId, Program, Scope};
 use correlation::{Correlating, Correlations, Pending};
 use rule::{Kind, Report};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -143,7 +142,7 @@ impl RuleSet {
     /// A builder without rules. Rules whose id is in `disabled` are checked, but left out; where a correlation refers
     /// to one, it only says nothing by itself.
     #[must_use]
-    pub fn builder(disabled: BTreeSet<String>) -> RuleSetBuilder {
+    pub fn builder(disabled: Vec<String>) -> RuleSetBuilder {
         RuleSetBuilder {
             builder: Builder::new(Scope::Rules),
             rules: Vec::new(),
@@ -237,7 +236,7 @@ pub struct RuleSetBuilder {
     ids: Numbering,
     /// Where the rule with each id stands.
     places: Vec<(Arc<str>, u32)>,
-    disabled: BTreeSet<String>,
+    disabled: Vec<String>,
     /// Rules that are disabled, in case a correlation refers to them.
     shelved: Vec<(Rule, NodeId)>,
     /// Correlations, whose rules may be still to come.
@@ -342,7 +341,7 @@ impl RuleSetBuilder {
         if !self.take_id(&head, report) {
             return;
         }
-        if self.disabled.contains(&*head.id) {
+        if self.disabled.iter().any(|id| **id == *head.id) {
             return self.shelved.push((head, detection));
         }
         self.push_rule(head, detection, report.problems);

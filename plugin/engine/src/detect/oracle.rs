@@ -9,7 +9,6 @@ use crate::yaml::{self, Node, Resolved, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whether a rule's detection holds.
@@ -439,7 +438,7 @@ proptest! {
         events in prop::collection::vec((event(), prop::option::of(text())), 1..4),
     ) {
         let mut problems = Problems::default();
-        let mut builder = RuleSet::builder(BTreeSet::new());
+        let mut builder = RuleSet::builder(Vec::new());
         let mut texts = Vec::new();
         for (index, detection) in detections.iter().enumerate() {
             let text = json!({

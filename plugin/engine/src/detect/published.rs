@@ -4,7 +4,6 @@
 use super::tests::{event_of, hits, rule_of};
 use super::{RuleSet, Scratch};
 use crate::problem::Problems;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const WRITES: &str = "[create, delete, patch, replace, update]";
@@ -147,7 +146,7 @@ fn published_rules_do_what_they_say() {
         ),
     ] {
         let mut problems = Problems::default();
-        let mut builder = RuleSet::builder(BTreeSet::new());
+        let mut builder = RuleSet::builder(Vec::new());
         builder.add(&Arc::from("rule.yml"), &rule_of(&detection), &mut problems);
         assert!(problems.as_slice().is_empty(), "{name}: {problems:?}");
         let rules = builder.finish(&mut problems);

@@ -33,7 +33,7 @@ pub(super) fn rule_of(detection: &str) -> String {
 
 fn compile(text: &str) -> (RuleSet, Vec<Problem>) {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     builder.add(&Arc::from("rule.yml"), text, &mut problems);
     (builder.finish(&mut problems), problems.into_iter().collect())
 }
@@ -606,7 +606,7 @@ fn what_lies_too_deep_or_is_too_long_is_reported() {
 #[test]
 fn many_rules_are_told_apart_by_what_they_ask_for() {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     let shapes = [
         "{verb: create, objectRef.resource: pods, objectRef.name: xN}",
         "{verb: create, objectRef.resource: pods, userAgent|contains: agent-N-}",

@@ -13,7 +13,7 @@ use super::model::{Entry, GroupResources, Rule};
 use super::request::{is_named_by_body, is_there, name, namespace, path, verb};
 use crate::json::Text;
 use crate::record::{Event, ObjectRef, User};
-use std::collections::BTreeMap;
+use crate::sorted::SortedMap;
 use std::iter;
 
 /// The tables cannot tell; ask rule by rule, which is slower but never wrong.
@@ -179,21 +179,23 @@ impl Rows {
 /// Makes rows, each distinct one once: most values of a list of users or resources share theirs.
 struct RowsBuilder {
     rows: Rows,
-    known: BTreeMap<Bits, Row>,
+    known: SortedMap<Bits, Row>,
 }
 
 impl RowsBuilder {
     fn new(rules: usize) -> Self {
-        Self { rows: Rows { width: rules.div_ceil(64), words: Vec::new() }, known: BTreeMap::new() }
+        Self { rows: Rows { width: rules.div_ceil(64), words: Vec::new() }, known: SortedMap::new() }
     }
 
     /// The row of these rules.
     fn row(&mut self, rules: Bits) -> Row {
+        if let Some(&known) = self.known.get(&rules) {
+            return known;
+        }
         let next = Row::try_from(self.rows.words.len()).unwrap_or(Row::MAX);
-        *self.known.entry(rules).or_insert_with_key(|rules| {
-            self.rows.words.extend(rules.0.iter().copied().chain(iter::repeat(0)).take(self.rows.width));
-            next
-        })
+        self.rows.words.extend(rules.0.iter().copied().chain(iter::repeat(0)).take(self.rows.width));
+        self.known.update(rules, |row| *row = next);
+        next
     }
 }
 
@@ -235,14 +237,14 @@ struct Values {
 impl Values {
     fn new(rules: &[Rule], list: impl Fn(&Rule) -> &[Entry], rows: &mut RowsBuilder) -> Self {
         let mut any = Bits::default();
-        let mut named: BTreeMap<&[u8], Bits> = BTreeMap::new();
+        let mut named: SortedMap<&[u8], Bits> = SortedMap::new();
         for (index, rule) in rules.iter().enumerate() {
             let entries = list(rule);
             if entries.is_empty() {
                 any.insert(index);
             }
             for entry in entries {
-                named.entry(entry.text.as_bytes()).or_default().insert(index);
+                named.update(entry.text.as_bytes(), |rules| rules.insert(index));
             }
         }
         let table = named.into_iter().map(|(value, rules)| (value.into(), rows.row(rules.with(&any))));
@@ -290,9 +292,8 @@ fn key_bytes(key: Key) -> [u8; 16] {
 impl Resources {
     fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
         let mut any = Bits::default();
-        let (mut groups, mut resources, mut names) =
-            (Numbers::default(), Numbers::default(), Numbers::default());
-        let mut keys: BTreeMap<Key, Bits> = BTreeMap::new();
+        let (mut groups, mut resources, mut names) = (Numbers::new(), Numbers::new(), Numbers::new());
+        let mut keys: SortedMap<Key, Bits> = SortedMap::new();
         for (index, rule) in rules.iter().enumerate() {
             if rule.resources.is_empty() && rule.non_resource_urls.is_empty() {
                 any.insert(index);
@@ -306,7 +307,7 @@ impl Resources {
                     names_of(entry).map(|name| name.map_or(ANY, |name| names.of(name))).collect();
                 for (resource, subresource) in patterns(entry, &mut resources) {
                     for &name in &names {
-                        keys.entry([group, resource, subresource, name]).or_default().insert(index);
+                        keys.update([group, resource, subresource, name], |rules| rules.insert(index));
                     }
                 }
             }
@@ -392,15 +393,22 @@ fn patterns<'p>(entry: &'p GroupResources, numbers: &mut Numbers<'p>) -> Vec<(u3
 }
 
 /// Numbers strings in the order in which they come.
-#[derive(Default)]
 struct Numbers<'p> {
-    numbers: BTreeMap<&'p str, u32>,
+    numbers: SortedMap<&'p str, u32>,
 }
 
 impl<'p> Numbers<'p> {
+    const fn new() -> Self {
+        Self { numbers: SortedMap::new() }
+    }
+
     fn of(&mut self, text: &'p str) -> u32 {
+        if let Some(&known) = self.numbers.get(&text) {
+            return known;
+        }
         let next = u32::try_from(self.numbers.len()).unwrap_or(BARE - 1);
-        *self.numbers.entry(text).or_insert(next)
+        self.numbers.update(text, |number| *number = next);
+        next
     }
 
     fn into_table(self) -> Table {
@@ -429,8 +437,8 @@ struct Prefix {
 impl Paths {
     fn new(rules: &[Rule], rows: &mut RowsBuilder) -> Self {
         let mut any = Bits::default();
-        let mut exact: BTreeMap<&str, Bits> = BTreeMap::new();
-        let mut prefixes: BTreeMap<&str, Bits> = BTreeMap::new();
+        let mut exact: SortedMap<&str, Bits> = SortedMap::new();
+        let mut prefixes: SortedMap<&str, Bits> = SortedMap::new();
         for (index, rule) in rules.iter().enumerate() {
             if rule.is_for_resources() {
                 continue;
@@ -440,9 +448,9 @@ impl Paths {
             }
             for pattern in rule.non_resource_urls.iter().map(|pattern| pattern.text.as_str()) {
                 match url_prefix(pattern) {
-                    Some(prefix) => prefixes.entry(prefix).or_default().insert(index),
-                    None => exact.entry(pattern).or_default().insert(index),
-                };
+                    Some(prefix) => prefixes.update(prefix, |rules| rules.insert(index)),
+                    None => exact.update(pattern, |rules| rules.insert(index)),
+                }
             }
         }
         let mut paths = Self { any: rows.row(any.clone()), exact: Table::default(), prefixes: Vec::new() };

@@ -401,7 +401,7 @@ pub(crate) struct Correlating<'r> {
     /// How many of them are built in; they come first.
     pub(crate) builtin: usize,
     /// The ids that are disabled.
-    pub(crate) disabled: &'r std::collections::BTreeSet<String>,
+    pub(crate) disabled: &'r [String],
     /// The file whose rules alone speak, if not all do.
     pub(crate) only: Option<&'r str>,
     pub(crate) limit: usize,
@@ -442,7 +442,8 @@ impl Correlating<'_> {
         let order = self.order(&pending, &targets, &shares);
         // What is not to speak stays only where something else needs it.
         let is_mute = |rule: &Rule| {
-            self.disabled.contains(&*rule.id) || self.only.is_some_and(|only| *rule.file != *only)
+            self.disabled.iter().any(|id| **id == *rule.id)
+                || self.only.is_some_and(|only| *rule.file != *only)
         };
         let is_disabled = |number: usize| pending.get(number).is_some_and(|of| is_mute(&of.head));
         let refers = |number: usize, to: Target| {

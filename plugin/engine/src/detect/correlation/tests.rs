@@ -389,7 +389,7 @@ fn who_says_something_by_itself() {
 #[test]
 fn nobody_elses_correlation_silences_a_built_in_rule() {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     RuleSet::add_builtin(&mut builder, &mut problems);
     let exec = "{type: event_count, rules: [c9b8d3f5], timespan: 1m, condition: {gte: 1}}";
     let id = builder.rules[0].id.clone();
@@ -501,7 +501,7 @@ fn an_upper_bound_alone_is_warned_of() {
 /// Correlation x of 50 groups: ten events of one user within an hour.
 fn few_groups() -> RuleSet {
     let mut problems = Problems::default();
-    let mut builder = RuleSet::builder(BTreeSet::new());
+    let mut builder = RuleSet::builder(Vec::new());
     let ten =
         "{type: event_count, rules: [a], group-by: [user.username], timespan: 1h, condition: {gte: 10}}";
     builder.add(&Arc::from("x.yml"), &format!("{}---\n{}", base_rules(), document("x", ten)), &mut problems);
@@ -559,7 +559,7 @@ fn memory_has_a_bound() {
     ];
     for kind in kinds {
         let mut problems = Problems::default();
-        let mut builder = RuleSet::builder(BTreeSet::new());
+        let mut builder = RuleSet::builder(Vec::new());
         let correlation = document(
             "x",
             &format!("{{rules: [a, c], group-by: [user.username], timespan: 1h, type: {kind}}}"),
