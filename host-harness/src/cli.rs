@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compare, explain, follow, generate, report, run};
+use crate::commands::{bake, bench, check, compare, explain, follow, generate, report, run};
 use crate::exit::ExitStatus;
 
 /// Filters Kubernetes audit logs the way the WebAssembly module does in a collector.
@@ -41,10 +41,12 @@ pub enum Command {
     Report(report::Arguments),
     Follow(follow::Arguments),
     Generate(generate::Arguments),
+    Bake(bake::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// Which filter runs, and with what configuration: the options that all filtering commands have.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Filter")]
 pub struct FilterOptions {
     /// The filter's configuration, audit-filter.yaml by any name
@@ -64,9 +66,16 @@ pub struct FilterOptions {
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineName,
 
-    /// The module to run instead of audit_filter.wasm
+    /// The module or component to run instead of audit_filter.wasm
     #[arg(long, value_name = "FILE")]
     pub module: Option<PathBuf>,
+
+    /// Run the component instead of the core module
+    ///
+    /// audit_filter.component.wasm, for whoever embeds the filter in a program of their own: the same answers through
+    /// another interface.
+    #[arg(long, conflicts_with = "module")]
+    pub component: bool,
 
     /// Write a summary to FILE, in JSON
     #[arg(long, value_name = "FILE")]
@@ -89,6 +98,8 @@ pub enum EngineName {
     /// The module, compiled to machine code by wasmtime
     #[default]
     Wasmtime,
+    /// The module, interpreted by WAMR as in Fluent Bit; only in a program built with the feature "wamr"
+    Wamr,
     /// The engine compiled into this program: no module, no sandbox
     Native,
 }
@@ -111,6 +122,8 @@ pub fn main() -> ExitStatus {
         Command::Report(arguments) => report::run(&arguments),
         Command::Follow(arguments) => follow::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Bake(arguments) => bake::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         let status = ExitStatus::of(&error);

@@ -36,6 +36,20 @@ impl FileSet {
         self.0.insert(path.into(), contents.into());
     }
 
+    /// Their paths and contents.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(path, contents)| (&**path, &**contents))
+    }
+
+    /// Reads the configuration that they are, once more.
+    ///
+    /// # Errors
+    /// [`Misconfigured`] where it cannot be used.
+    pub fn load(&self) -> Result<Config, Misconfigured> {
+        let loaded = config::load(&self.0);
+        loaded.config.ok_or_else(|| unusable(&loaded.problems))
+    }
+
     /// Writes the files beneath a directory.
     ///
     /// # Errors
@@ -109,17 +123,18 @@ pub fn load(options: &FilterOptions) -> anyhow::Result<Configuration> {
 
 /// The configuration, unless it has an error. Warnings go to stderr.
 fn usable(loaded: Loaded) -> anyhow::Result<Config> {
-    let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
     match loaded.config {
         Some(config) => {
-            problems.into_iter().for_each(crate::say);
+            loaded.problems.iter().for_each(crate::say);
             Ok(config)
         }
-        None => {
-            let text = format!("the configuration cannot be used:\n  {}", problems.join("\n  "));
-            Err(Misconfigured(text).into())
-        }
+        None => Err(unusable(&loaded.problems).into()),
     }
+}
+
+fn unusable(problems: &[Problem]) -> Misconfigured {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Misconfigured(format!("the configuration cannot be used:\n  {}", problems.join("\n  ")))
 }
 
 /// The files as the command line names them, and a record of those that were asked for.
@@ -245,7 +260,7 @@ mod tests {
     use crate::cli::EngineName;
 
     fn options(config: Option<PathBuf>, policy: Option<PathBuf>) -> FilterOptions {
-        FilterOptions { config, policy, engine: EngineName::Native, module: None, stats: None }
+        FilterOptions { config, policy, engine: EngineName::Native, ..FilterOptions::default() }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod follow;
 pub mod generate;
 pub mod host;
 pub mod lines;
+pub mod parallel;
 pub mod pipeline;
 pub mod statistics;
 

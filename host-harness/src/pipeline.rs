@@ -1,12 +1,18 @@
 //! The way of a line through a host, and the counting of what became of it: what every filtering command does with
 //! every line.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use anyhow::Context as _;
 use audit_filter_engine::json;
 
 use crate::cli::{EngineName, FilterOptions};
-use crate::configuration::{self, Configuration};
+use crate::configuration::{self, Configuration, FileSet};
+#[cfg(not(feature = "wamr"))]
+use crate::exit::Misconfigured;
+use crate::host::component::{ComponentHost, is_component};
 use crate::host::native::NativeHost;
 use crate::host::wasmtime::{Limits, WasmtimeHost};
 use crate::host::{Failure, Host, Verdict, module_file};
@@ -20,6 +26,10 @@ pub struct Pipeline {
     host: Box<dyn Host>,
     /// The member under which the filter writes its object.
     output_key: String,
+    /// The number, from 1, of the record that comes next.
+    next_record: u64,
+    /// How many failures have been met, by all that work on the same input.
+    failures: Arc<AtomicU64>,
     statistics: Statistics,
     started: Instant,
 }
@@ -38,23 +48,42 @@ impl Pipeline {
     /// # Errors
     /// [`Misconfigured`](crate::exit::Misconfigured) where the module cannot be used.
     pub fn configured(configuration: Configuration, options: &FilterOptions) -> anyhow::Result<Self> {
+        let mut pipelines = Self::several(configuration, options, 1)?;
+        pipelines.pop().context("there is no host")
+    }
+
+    /// As many hosts as are to work on one input: see [`parallel`](crate::parallel). None shares with another what it
+    /// knows of records.
+    ///
+    /// # Errors
+    /// [`Misconfigured`](crate::exit::Misconfigured) where the module cannot be used.
+    pub fn several(
+        configuration: Configuration,
+        options: &FilterOptions,
+        count: usize,
+    ) -> anyhow::Result<Vec<Self>> {
         let output_key = configuration.config.output_key().to_owned();
-        let host: Box<dyn Host> = match options.engine {
-            EngineName::Native => Box::new(NativeHost::new(configuration.config)),
-            EngineName::Wasmtime => {
-                let (path, module) = module_file::read(options.module.as_deref())?;
-                let name = path.display().to_string();
-                Box::new(WasmtimeHost::new(&name, &module, &configuration.files, Limits::default())?)
-            }
-        };
-        Ok(Self::of(host, &output_key))
+        let failures = Arc::default();
+        let pipeline = |host| Self { failures: Arc::clone(&failures), ..Self::of(host, &output_key) };
+        Ok(hosts(configuration, options, count)?.into_iter().map(pipeline).collect())
     }
 
     /// Lines go through `host`, whose filter writes its object under `output_key`.
     #[must_use]
     pub fn of(host: Box<dyn Host>, output_key: &str) -> Self {
-        let statistics = Statistics::default();
-        Self { host, output_key: output_key.to_owned(), statistics, started: Instant::now() }
+        Self {
+            host,
+            output_key: output_key.to_owned(),
+            next_record: 1,
+            failures: Arc::default(),
+            statistics: Statistics::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// The record that comes next is the input's of this number, from 1, by which messages call it.
+    pub fn continue_at(&mut self, number: u64) {
+        self.next_record = number;
     }
 
     /// Filters a line (without its end) and appends to `out` what goes on, with a newline; nothing where it is dropped.
@@ -66,6 +95,8 @@ impl Pipeline {
     /// Where the host cannot go on. The line has not been delivered then.
     pub fn pass(&mut self, line: &[u8], out: &mut Vec<u8>) -> anyhow::Result<()> {
         let start = out.len();
+        let number = self.next_record;
+        self.next_record += 1;
         match self.host.filter(line, out) {
             Ok(Verdict::Dropped) => {
                 self.statistics.count_dropped(line);
@@ -76,7 +107,7 @@ impl Pipeline {
                 self.statistics.count_output(line, output, &self.output_key);
             }
             Err(Failure::Record(why)) => {
-                self.tell(&why);
+                self.tell(number, &why);
                 pass_through(line, &self.output_key, &why, out);
                 self.statistics.count_failed(line, out.get(start..).unwrap_or_default());
             }
@@ -86,9 +117,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn tell(&self, why: &str) {
-        let number = self.statistics.read + 1;
-        match self.statistics.failed {
+    fn tell(&self, number: u64, why: &str) {
+        match self.failures.fetch_add(1, Ordering::Relaxed) {
             ..FAILURES_TOLD => crate::say(format_args!("record {number} was not filtered: {why}")),
             FAILURES_TOLD => crate::say("more records were not filtered; audit.error in them says why"),
             _ => {}
@@ -111,6 +141,63 @@ impl Pipeline {
         self.statistics.took(self.started.elapsed());
         &self.statistics
     }
+}
+
+/// What the options ask for, so many times.
+fn hosts(
+    configuration: Configuration,
+    options: &FilterOptions,
+    count: usize,
+) -> anyhow::Result<Vec<Box<dyn Host>>> {
+    let Configuration { config, files } = configuration;
+    match options.engine {
+        EngineName::Native => several(NativeHost::new(config), count, |_| Ok(NativeHost::new(files.load()?))),
+        EngineName::Wasmtime | EngineName::Wamr => {
+            let read = if options.component { module_file::read_component } else { module_file::read };
+            let (path, binary) = read(options.module.as_deref())?;
+            let name = path.display().to_string();
+            let limits = Limits::default();
+            if options.engine == EngineName::Wamr {
+                wamr(&name, &binary, &files, limits, count)
+            } else if is_component(&binary) {
+                several(ComponentHost::new(&name, &binary, &files, limits)?, count, ComponentHost::another)
+            } else {
+                several(WasmtimeHost::new(&name, &binary, &files, limits)?, count, WasmtimeHost::another)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "wamr")]
+fn wamr(
+    name: &str,
+    module: &[u8],
+    files: &FileSet,
+    limits: Limits,
+    count: usize,
+) -> anyhow::Result<Vec<Box<dyn Host>>> {
+    use crate::host::wamr::WamrHost;
+    several(WamrHost::new(name, module, files, limits)?, count, WamrHost::another)
+}
+
+#[cfg(not(feature = "wamr"))]
+fn wamr(_: &str, _: &[u8], _: &FileSet, _: Limits, _: usize) -> anyhow::Result<Vec<Box<dyn Host>>> {
+    let text = "this program was built without WAMR: cargo build --release -p host-harness --features wamr";
+    Err(Misconfigured(text.to_owned()).into())
+}
+
+/// A host, and what `another` makes of it, so many in all.
+fn several<H: Host + 'static>(
+    first: H,
+    count: usize,
+    another: impl Fn(&H) -> anyhow::Result<H>,
+) -> anyhow::Result<Vec<Box<dyn Host>>> {
+    let mut hosts: Vec<Box<dyn Host>> = Vec::with_capacity(count);
+    for _ in 1..count {
+        hosts.push(Box::new(another(&first)?));
+    }
+    hosts.push(Box::new(first));
+    Ok(hosts)
 }
 
 /// Appends a record that goes on unfiltered, with the reason in a member `key`, as the engine does with one that it

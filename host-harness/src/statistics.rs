@@ -148,6 +148,39 @@ impl Statistics {
         self.too_long += 1;
     }
 
+    /// Adds what another did meanwhile, on the same input. How long it took stays as it is.
+    pub fn add(&mut self, other: &Self) {
+        // All members, so that one that is new cannot be forgotten.
+        let Self {
+            read,
+            kept,
+            dropped,
+            passed_through,
+            failed,
+            too_long,
+            bytes_in,
+            bytes_out,
+            seconds: _,
+            by_route,
+            by_tag,
+            by_alert,
+        } = other;
+        self.read += read;
+        self.kept += kept;
+        self.dropped += dropped;
+        self.passed_through += passed_through;
+        self.failed += failed;
+        self.too_long += too_long;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+        let sums = [&mut self.by_route, &mut self.by_tag, &mut self.by_alert];
+        for (sum, counts) in sums.into_iter().zip([by_route, by_tag, by_alert]) {
+            for (name, count) in counts {
+                *sum.entry(name.clone()).or_default() += count;
+            }
+        }
+    }
+
     /// Notes how long all that took.
     pub fn took(&mut self, time: Duration) {
         self.seconds = time.as_secs_f64();
@@ -348,6 +381,36 @@ mod tests {
             "by_route": {"default": 2}, "by_tag": {"cve": 2, "exec": 2}, "by_alert": {"a": 4, "b": 2},
         });
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn what_several_did_is_added_up() {
+        let mut statistics = Statistics {
+            read: 4,
+            kept: 1,
+            dropped: 1,
+            passed_through: 2,
+            failed: 1,
+            too_long: 5,
+            bytes_in: 400,
+            bytes_out: 300,
+            seconds: 2.0,
+            by_route: [("siem".to_owned(), 1)].into(),
+            by_tag: [("cve".to_owned(), 1)].into(),
+            by_alert: [("burst".to_owned(), 2)].into(),
+        };
+        statistics.add(&Statistics {
+            seconds: 1.0,
+            by_route: [("siem".to_owned(), 2), ("default".to_owned(), 3)].into(),
+            by_tag: BTreeMap::new(),
+            ..statistics.clone()
+        });
+        let expected = serde_json::json!({
+            "read": 8, "kept": 2, "dropped": 2, "passed_through": 4, "failed": 2, "too_long": 10,
+            "bytes_in": 800, "bytes_out": 600, "seconds": 2.0,
+            "by_route": {"default": 3, "siem": 3}, "by_tag": {"cve": 1}, "by_alert": {"burst": 4},
+        });
+        assert_eq!(serde_json::to_value(&statistics).unwrap(), expected);
     }
 
     #[test]

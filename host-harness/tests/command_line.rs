@@ -60,6 +60,7 @@ fn what_is_wrong_is_said_once_and_nothing_is_done() {
         (&["run", "--module", "text.wasm"], "cannot run text.wasm"),
         (&["run", "--engine", "v8"], "invalid value 'v8' for '--engine <ENGINE>'"),
         (&["run", "--max-line-bytes", "many"], "invalid value 'many'"),
+        (&["run", "--jobs", "0"], "invalid value '0' for '--jobs <N>'"),
         (&["follow", "--poll-interval", "-1", "x"], "unexpected argument '-1'"),
         (&["follow"], "the following required arguments were not provided"),
         (&["folow"], "a similar subcommand exists: 'follow'"),
@@ -131,6 +132,36 @@ fn many_failures_are_told_as_some() {
     let (status, stdout, stderr) = run_identity(&["--quiet"], &b"bad\n".repeat(50));
     assert_eq!((status, stdout.lines().count()), (Some(1), 50));
     assert_eq!(stderr.lines().count(), 11, "{stderr}");
+}
+
+#[test]
+fn several_instances_do_the_same_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("identity.wasm"), wat::parse_str(IDENTITY).unwrap()).unwrap();
+    // Several batches, a record that fails in the second, and a line that is too long.
+    let mut stdin: String =
+        (0..30_000).map(|n| format!("{{\"number\":{n},\"more\":\"xxxxxxxx\"}}\n")).collect();
+    stdin.push_str("bad\n{}\n");
+    stdin.push_str(&"x".repeat(2_000_000));
+    let mut expected = Vec::new();
+    for (engine, failed) in [(&["--module", "identity.wasm"][..], 1), (&["--engine", "native"], 0)] {
+        for jobs in ["1", "2", "5"] {
+            let limits = ["run", "--jobs", jobs, "--stats", "stats.json", "--max-line-bytes", "1000000"];
+            let output = run_in(directory.path(), &[&limits, engine].concat(), stdin.as_bytes());
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert_eq!(stderr.matches("record 30001 was not filtered").count(), failed, "{stderr}");
+            let mut stats: serde_json::Value =
+                serde_json::from_slice(&fs::read(directory.path().join("stats.json")).unwrap()).unwrap();
+            stats.as_object_mut().unwrap().remove("seconds");
+            assert_eq!(stats.get("too_long"), Some(&1.into()));
+            let result = (text(&output.stdout).to_owned(), stats);
+            match expected.last() {
+                Some(first) if jobs != "1" => assert!(*first == result, "{engine:?} with {jobs} jobs"),
+                _ => expected.push(result),
+            }
+        }
+    }
 }
 
 #[test]

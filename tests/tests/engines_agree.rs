@@ -1,4 +1,5 @@
-//! The module in wasmtime and the engine compiled into this program give the same bytes, whatever they are given.
+//! The module in wasmtime, the component and the engine compiled into this program give the same bytes, whatever they
+//! are given.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
 
 use std::fs;

@@ -3,7 +3,7 @@
 //! Where things are:
 //!
 //! - [`plugin`] builds the WebAssembly module: [`toolchain`] finds a compiler that can, [`reencode`] turns what the
-//!   linker wrote into what the hosts read, [`verify`] checks the result against what they promise and demand
+//!   linker wrote into what the hosts read, `module_check` checks the result against what they promise and demand
 //! - [`fuzz`] looks for inputs that the engine does not take
 //! - [`configs`] checks the configurations, dashboards and reports of `pipeline-configs`
 //! - [`page`] builds the page of the reports, and tries it in a browser
@@ -20,14 +20,12 @@ mod ci;
 mod configs;
 mod demo;
 mod fuzz;
-mod module;
 mod page;
 mod plugin;
 mod process;
 mod reencode;
 mod tidy;
 mod toolchain;
-mod verify;
 mod workspace;
 
 use std::path::PathBuf;
@@ -45,7 +43,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Builds the WebAssembly module for Fluent Bit: target/plugin/audit_filter.wasm
+    /// Builds the WebAssembly module for Fluent Bit and the component, into target/plugin
     #[command(after_help = plugin::HELP)]
     Plugin {
         /// Build a second time, from a copy of the sources elsewhere, and fail unless every byte is the same

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! plugin/fluent-bit ─▶ rustc, wasm-ld ─▶ reencode ─▶ verify ─▶ target/plugin/audit_filter.wasm
+//! plugin/component ──▶ rustc, wasm-ld ─▶ componentize ───────▶ target/plugin/audit_filter.component.wasm
 //! ```
 //!
 //! The same sources give the same bytes, in whatever directory they lie: paths of the machine are replaced at
@@ -13,10 +14,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use wit_component::ComponentEncoder;
+
 use crate::reencode::{self, STACK_POINTER};
 use crate::toolchain::{TARGET, Toolchain};
-use crate::verify;
 use crate::workspace;
+use module_check as verify;
 
 /// What `cargo xtask plugin --help` ends with.
 pub(crate) const HELP: &str = "\
@@ -30,11 +33,45 @@ Examples:
   cargo xtask plugin
   AUDIT_FILTER_TOOLCHAIN=distribution cargo xtask plugin --check-reproducible";
 
-/// The package of the core module with Fluent Bit's ABI.
-const CORE_PACKAGE: &str = "audit-filter-fluent-bit";
+/// Something to build.
+struct Product {
+    package: &'static str,
+    /// What cargo calls its result.
+    linked: &'static str,
+    /// What we call ours.
+    file: &'static str,
+    /// Makes ours of cargo's, given the paths that must not be named in it.
+    finish: fn(&[u8], &[PathBuf]) -> Result<Vec<u8>>,
+}
 
-/// What cargo calls its result, and we ours.
-const CORE_FILE: &str = "audit_filter.wasm";
+/// The core module with Fluent Bit's ABI.
+const CORE: Product = Product {
+    package: "audit-filter-fluent-bit",
+    linked: "audit_filter.wasm",
+    file: "audit_filter.wasm",
+    finish: finish_core,
+};
+
+/// The component.
+const COMPONENT: Product = Product {
+    package: "audit-filter-component",
+    linked: "audit_filter_component.wasm",
+    file: "audit_filter.component.wasm",
+    finish: componentize,
+};
+
+fn finish_core(linked: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>> {
+    let module = reencode::finish(linked)?;
+    verify::check(&module, machine_paths)?;
+    Ok(module)
+}
+
+/// Wraps the module that wit-bindgen has described in a component, which imports nothing.
+fn componentize(linked: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>> {
+    let component = ComponentEncoder::default().validate(true).module(linked)?.encode()?;
+    verify::paths(&component, machine_paths)?;
+    Ok(component)
+}
 
 /// The cargo profile of the modules, in the workspace's manifest.
 const PROFILE: &str = "plugin";
@@ -52,21 +89,23 @@ const STACK_SIZE: usize = 64 * 1024;
 pub(crate) fn run() -> Result<()> {
     let root = workspace::root();
     let _turn = take_turn(&root)?;
-    make_core(&Toolchain::find(&root)?, &root)?;
+    let toolchain = Toolchain::find(&root)?;
+    make(&CORE, &toolchain, &root)?;
+    make(&COMPONENT, &toolchain, &root)?;
     Ok(())
 }
 
-/// Makes the core module's file and returns its bytes.
-fn make_core(toolchain: &Toolchain, root: &Path) -> Result<Vec<u8>> {
-    let module = build_core(toolchain, root, &root.join("target/wasm"))?;
-    let path = workspace::plugin_directory(root).join(CORE_FILE);
+/// Makes a product's file and returns its bytes.
+fn make(product: &Product, toolchain: &Toolchain, root: &Path) -> Result<Vec<u8>> {
+    let module = build(product, toolchain, root, &root.join("target/wasm"))?;
+    let path = workspace::plugin_directory(root).join(product.file);
     let changed = workspace::write_if_changed(&path, &module)?;
     let news = if changed { "" } else { ", unchanged" };
     eprintln!("{}: {} bytes{news}, built with {}", path.display(), module.len(), toolchain.describe());
     Ok(module)
 }
 
-/// Builds here and from a copy of the sources elsewhere, with nothing kept from earlier builds there.
+/// Builds the core module here and from a copy of the sources elsewhere, with nothing kept from earlier builds there.
 ///
 /// # Errors
 ///
@@ -75,7 +114,7 @@ pub(crate) fn check_reproducible() -> Result<()> {
     let root = workspace::root();
     let _turn = take_turn(&root)?;
     let toolchain = Toolchain::find(&root)?;
-    let here = make_core(&toolchain, &root)?;
+    let here = make(&CORE, &toolchain, &root)?;
 
     let elsewhere = root.join("target/reproducible");
     if elsewhere.exists() {
@@ -83,7 +122,7 @@ pub(crate) fn check_reproducible() -> Result<()> {
     }
     let copy = elsewhere.join("another checkout");
     copy_sources(&root, &copy)?;
-    let there = build_core(&toolchain, &copy, &elsewhere.join("intermediate"))?;
+    let there = build(&CORE, &toolchain, &copy, &elsewhere.join("intermediate"))?;
 
     if let Some(at) = first_difference(&here, &there) {
         // Both are kept for whoever looks for the reason.
@@ -121,14 +160,14 @@ fn take_turn(root: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Compiles, links, re-encodes and verifies the core module; returns its bytes.
+/// Compiles, links and finishes a product; returns its bytes.
 ///
 /// `root` is the checkout to build, `intermediate` where cargo may keep its files.
-fn build_core(toolchain: &Toolchain, root: &Path, intermediate: &Path) -> Result<Vec<u8>> {
+fn build(product: &Product, toolchain: &Toolchain, root: &Path, intermediate: &Path) -> Result<Vec<u8>> {
     let target_directory = intermediate.join(toolchain.directory_name());
     let mut crates = downloaded_crates();
     loop {
-        compile(toolchain, root, &target_directory, &crates)?;
+        compile(product, toolchain, root, &target_directory, &crates)?;
         // A first build on a machine may have made the directories whose names must not get into the module.
         let now = downloaded_crates();
         if now == crates {
@@ -136,28 +175,32 @@ fn build_core(toolchain: &Toolchain, root: &Path, intermediate: &Path) -> Result
         }
         crates = now;
     }
-    let linked = target_directory.join(TARGET).join(PROFILE).join(CORE_FILE);
+    let linked = target_directory.join(TARGET).join(PROFILE).join(product.linked);
     let linked = fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
-    let module = reencode::finish(&linked)?;
     let mut machine_paths = toolchain.library_paths();
     machine_paths.extend(crates);
     // Not the root itself, which may be short enough to occur in a rule: `/srv`.
     machine_paths.extend([root.join("plugin"), target_directory]);
-    verify::check(&module, &machine_paths)?;
-    Ok(module)
+    (product.finish)(&linked, &machine_paths).with_context(|| format!("cannot make {}", product.file))
 }
 
-fn compile(toolchain: &Toolchain, root: &Path, target_directory: &Path, crates: &[PathBuf]) -> Result<()> {
+fn compile(
+    product: &Product,
+    toolchain: &Toolchain,
+    root: &Path,
+    target_directory: &Path,
+    crates: &[PathBuf],
+) -> Result<()> {
     let mut command = toolchain.cargo();
     command
         .current_dir(root)
-        .args(["build", "--package", CORE_PACKAGE, "--profile", PROFILE])
+        .args(["build", "--package", product.package, "--profile", PROFILE])
         .args(toolchain.build_arguments())
         .arg("--target-dir")
         .arg(target_directory)
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(toolchain, root, target_directory, crates)?);
     let status = command.status().context("cannot start cargo")?;
-    ensure!(status.success(), "building {CORE_PACKAGE} for {TARGET} failed");
+    ensure!(status.success(), "building {} for {TARGET} failed", product.package);
     Ok(())
 }
 

@@ -28,7 +28,7 @@ use wasmparser::{
     CodeSectionReader, CustomSectionReader, ExternalKind, FunctionSectionReader, Parser, ValType,
 };
 
-use crate::module::{Export, Outline};
+use module_check::outline::{Export, Outline};
 
 /// The linker's name for the global that holds the top of the stack in linear memory; the linker has to export it
 /// (`--export`).
@@ -194,8 +194,8 @@ mod tests {
     use wasmparser::{ExternalKind, Operator, Parser, Payload};
 
     use super::{CALLED_PER_RECORD, finish};
-    use crate::module::Outline;
-    use crate::verify;
+    use module_check as verify;
+    use module_check::outline::Outline;
 
     /// As small as a module can be that has everything the transformation looks at: an import before the functions,
     /// a wrapped function that another one calls, a table, the linker's exports.

@@ -125,7 +125,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
             policy: Some(policy.clone()),
             engine: arguments.engine,
             module: arguments.module.clone(),
-            stats: None,
+            ..FilterOptions::default()
         };
         let configuration = configuration::load(&options)?;
         for rule in configuration.config.rules().rules() {

@@ -1,5 +1,7 @@
 //! The commands, a file for each. What they print for a person goes to stderr, records and results to stdout.
 
+pub mod bake;
+pub mod bench;
 pub mod check;
 pub mod compare;
 pub mod explain;

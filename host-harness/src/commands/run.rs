@@ -1,7 +1,7 @@
 //! `host-harness run`: filters files or standard input to standard output, in order.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
@@ -11,14 +11,17 @@ use clap::Args;
 use super::inputs::{self, Input};
 use super::trial;
 use crate::cli::FilterOptions;
+use crate::configuration;
 use crate::exit::ExitStatus;
 use crate::follow::StopFlag;
 use crate::lines::{DEFAULT_MAX_LINE_BYTES, Line, Lines, UntilStopped};
+use crate::parallel::{self, Dealer};
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
+use crate::statistics::Statistics;
 
-/// Records are written in pieces of about this size, and whenever there is nothing more to read at once.
-const OUTPUT_CHUNK_BYTES: usize = 256 * 1024;
+/// Most instances at once: each has memory of its own, and no machine that reads logs has more cores.
+const MAX_JOBS: i64 = 256;
 
 /// Filter newline-delimited JSON from files or stdin to stdout
 ///
@@ -36,6 +39,7 @@ Examples:
   host-harness run --policy policy.yaml --stats stats.json audit-*.log.gz >kept.log
   kubectl logs -n kube-system kube-apiserver | host-harness run --quiet -
   host-harness run --rule rules/mine.yml audit.log >hits.log
+  host-harness run --jobs 8 audit-*.log.gz >kept.log
   host-harness run --engine native <audit.log | head")]
 pub struct Arguments {
     /// What to filter, in this order; - is stdin, and so is naming none
@@ -51,8 +55,15 @@ pub struct Arguments {
     /// One Sigma file, rules, correlations or both. Each hit is told on stderr, the events go to stdout. The built-in
     /// rules say nothing, and the policy drops nothing unless --policy names one. Network and operators are those of
     /// --config. The engine inside this program runs.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "module"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "module", "component", "jobs"])]
     pub rule: Option<PathBuf>,
+
+    /// Filter in N instances at once
+    ///
+    /// The output is the same, in the same order, but for alerts: each instance has memory of its own, and follows
+    /// correlations in the events that it gets. For alerts about the whole log, leave this at 1.
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
+    pub jobs: u16,
 
     /// Show neither progress nor the summary
     #[arg(long, short)]
@@ -72,40 +83,54 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     if let Some(rule) = &arguments.rule {
         return trial::run(arguments, rule, &inputs);
     }
-    let mut pipeline = Pipeline::new(&arguments.filter)?;
+    let configuration = configuration::load(&arguments.filter)?;
+    if arguments.jobs > 1 && !configuration.config.rules().correlations().is_empty() {
+        crate::say("each of several instances follows correlations in its own events: alerts may be missing");
+    }
+    let mut pipelines = Pipeline::several(configuration, &arguments.filter, usize::from(arguments.jobs))?;
     let stop = StopFlag::on_signals().context("cannot handle signals")?;
     let total = inputs.iter().map(|input| input.size).sum();
     let progress = Progress::new(arguments.quiet, total);
 
-    let mut output = Output { to: io::stdout().lock(), pending: Vec::new() };
-    let filtered = inputs
-        .iter()
-        .try_for_each(|input| filter(input, arguments, &mut pipeline, &mut output, &stop, &progress));
-    // What was filtered before an error is written all the same.
-    let written = output.flush();
+    let mut too_long = 0;
+    let mut to = io::stdout().lock();
+    let filtered = parallel::filter(
+        &mut pipelines,
+        &stop,
+        |dealer| {
+            inputs
+                .iter()
+                .try_for_each(|input| read(input, arguments, dealer, &mut too_long, &stop, &progress))
+        },
+        |lines| to.write_all(lines).and_then(|()| to.flush()).context("cannot write the records"),
+    );
     progress.finish();
 
-    let statistics = pipeline.statistics();
-    let is_gone = |done: &anyhow::Result<()>| {
-        done.as_ref().is_err_and(|error| ExitStatus::of(error) == ExitStatus::Success)
-    };
-    if !arguments.quiet && !is_gone(&filtered) && !is_gone(&written) {
+    let mut statistics = Statistics { too_long, ..Statistics::default() };
+    for pipeline in &mut pipelines {
+        let done = pipeline.statistics();
+        statistics.add(done);
+        statistics.seconds = statistics.seconds.max(done.seconds);
+    }
+    let is_gone = filtered.as_ref().is_err_and(|error| ExitStatus::of(error) == ExitStatus::Success);
+    if !arguments.quiet && !is_gone {
         // As everywhere on stderr: that nobody reads it is no error.
         let _ = write!(io::stderr(), "{statistics}");
     }
-    super::write_statistics(arguments.filter.stats.as_deref(), statistics)?;
-    filtered.and(written)?;
+    super::write_statistics(arguments.filter.stats.as_deref(), &statistics)?;
+    filtered?;
     if stop.is_set() {
         anyhow::bail!("stopped by a signal before the end of the input");
     }
     Ok(if statistics.failed + statistics.too_long > 0 { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
-fn filter(
+/// Gives the dealer an input's records. Those that are too long are counted and reported instead.
+fn read(
     input: &Input,
     arguments: &Arguments,
-    pipeline: &mut Pipeline,
-    output: &mut Output<impl Write>,
+    dealer: &mut Dealer,
+    too_long: &mut u64,
     stop: &StopFlag,
     progress: &Progress,
 ) -> anyhow::Result<()> {
@@ -125,30 +150,36 @@ fn filter(
             Lines::new(&name, progress.counting(UntilStopped::new(file, stop)), limit)
         }
     };
-    let filtered = opened.and_then(|lines| filter_lines(lines, limit, pipeline, output, stop, progress));
+    let read = opened.and_then(|lines| read_lines(lines, limit, dealer, too_long, stop, progress));
     // A read that was given up because of a signal is no error of the input's.
-    if stop.is_set() { Ok(()) } else { filtered }
+    if stop.is_set() { Ok(()) } else { read }
 }
 
-fn filter_lines(
+fn read_lines(
     mut lines: Lines<'_>,
     limit: u64,
-    pipeline: &mut Pipeline,
-    output: &mut Output<impl Write>,
+    dealer: &mut Dealer,
+    too_long: &mut u64,
     stop: &StopFlag,
     progress: &Progress,
 ) -> anyhow::Result<()> {
     while !stop.is_set() {
-        let bytes = match lines.next(|| output.flush())? {
+        // Where nobody takes records any more, `stop` is set.
+        let before_waiting = || {
+            let _ = dealer.deal();
+            Ok(())
+        };
+        let bytes = match lines.next(before_waiting)? {
             None => break,
             Some(Line::Record(line)) => {
-                pipeline.pass(line, &mut output.pending)?;
-                output.flush_if_large()?;
+                if !dealer.add(line) {
+                    break;
+                }
                 continue;
             }
             Some(Line::TooLong { bytes }) => bytes,
         };
-        pipeline.count_too_long();
+        *too_long += 1;
         progress.say(format_args!(
             "{}, line {}: left out, since it has {bytes} bytes and --max-line-bytes is {limit}",
             lines.name(),
@@ -156,27 +187,4 @@ fn filter_lines(
         ));
     }
     Ok(())
-}
-
-/// Standard output, and what waits to be written to it.
-struct Output<W> {
-    to: W,
-    pending: Vec<u8>,
-}
-
-impl<W: Write> Output<W> {
-    fn flush_if_large(&mut self) -> anyhow::Result<()> {
-        if self.pending.len() >= OUTPUT_CHUNK_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> anyhow::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let written = self.to.write_all(&self.pending).and_then(|()| self.to.flush());
-        // What could not be written is not tried again: nobody knows how much of it was.
-        self.pending.clear();
-        self.pending.shrink_to(4 * OUTPUT_CHUNK_BYTES);
-        written.context("cannot write the records")
-    }
 }

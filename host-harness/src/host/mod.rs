@@ -1,10 +1,15 @@
-//! What runs the filter: the module in wasmtime, as a collector runs it, or the engine itself.
+//! What runs the filter: the module in wasmtime, as a collector runs it, the component, the module in
+//! WAMR, as Fluent Bit runs it, or the engine itself.
 //!
 //! A host knows nothing of audit events: bytes in, bytes out. Where its filter fails, it says so and is ready
 //! for the next record; what then becomes of the record is the [pipeline](crate::pipeline)'s to see to.
 
+pub mod bake;
+pub mod component;
 pub mod module_file;
 pub mod native;
+#[cfg(feature = "wamr")]
+pub mod wamr;
 pub mod wasmtime;
 
 use std::fmt;
@@ -36,8 +41,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Something that runs a filter.
-pub trait Host {
+/// Something that runs a filter, on whichever thread.
+pub trait Host: Send {
     /// Filters a record, one line without its end, and appends to `out` what goes on: one JSON object on one line,
     /// without its end; nothing where the record is dropped.
     ///

@@ -12,6 +12,7 @@
 //! program's stderr; no arguments, no environment, no network. What it may use of time and memory has a limit. Where
 //! it traps, it is thrown away and begins anew with the next record.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ use anyhow::Context as _;
 use audit_filter_engine::json;
 use tempfile::TempDir;
 use wasmtime::{
-    Cache, Config, Engine, InstancePre, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Trap,
-    TypedFunc,
+    Cache, Config, Engine, Instance, InstancePre, Linker, Memory, Module, Store, StoreLimits,
+    StoreLimitsBuilder, Trap, TypedFunc,
 };
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use super::component::is_component;
 use super::{Failure, Host, Verdict};
 use crate::configuration::FileSet;
 use crate::exit::Misconfigured;
@@ -55,6 +57,18 @@ pub struct Limits {
     pub max_time: Duration,
 }
 
+impl Limits {
+    /// For a store's limiter.
+    pub(super) fn of_store(self) -> StoreLimits {
+        StoreLimitsBuilder::new().memory_size(self.max_memory_bytes).build()
+    }
+
+    /// How many ticks may pass before a call is stopped. One may be due at once.
+    pub(super) fn ticks(self) -> u64 {
+        self.max_time.div_duration_f64(TICK).ceil() as u64 + 1
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { max_memory_bytes: DEFAULT_MAX_MEMORY_BYTES, max_time: DEFAULT_MAX_TIME }
@@ -63,7 +77,7 @@ impl Default for Limits {
 
 /// A module that runs in wasmtime.
 pub struct WasmtimeHost {
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     /// None after a failure.
     running: Option<Running>,
 }
@@ -76,7 +90,7 @@ struct Prepared {
 }
 
 /// What belongs to an instance.
-struct State {
+pub(super) struct State {
     wasi: WasiP1Ctx,
     limits: StoreLimits,
 }
@@ -84,8 +98,9 @@ struct State {
 type FilterArguments = (u32, u32, u32, u32, u32, u32);
 
 /// An instance that has been initialized.
-struct Running {
-    store: Store<State>,
+pub(super) struct Running {
+    pub(super) store: Store<State>,
+    pub(super) instance: Instance,
     memory: Memory,
     malloc: TypedFunc<u32, u32>,
     free: TypedFunc<u32, ()>,
@@ -105,8 +120,23 @@ impl WasmtimeHost {
         let instance_pre =
             prepare(&engine, module).with_context(|| Misconfigured(format!("cannot run {name}")))?;
         let configuration = if configuration.is_empty() { None } else { Some(lay_out(configuration)?) };
-        let prepared = Prepared { instance_pre, configuration, limits };
+        let prepared = Arc::new(Prepared { instance_pre, configuration, limits });
         let running = prepared.start().with_context(|| Misconfigured(format!("{name} does not start")))?;
+        Ok(Self { prepared, running: Some(running) })
+    }
+
+    /// The instance that was started, before it has been given any record.
+    pub(super) fn into_running(self) -> Option<Running> {
+        self.running
+    }
+
+    /// Another instance of the same module with the same configuration, to run beside this one.
+    ///
+    /// # Errors
+    /// Where it does not start, though this one did.
+    pub fn another(&self) -> anyhow::Result<Self> {
+        let prepared = Arc::clone(&self.prepared);
+        let running = prepared.start().context("the module does not start again")?;
         Ok(Self { prepared, running: Some(running) })
     }
 }
@@ -135,7 +165,7 @@ impl Host for WasmtimeHost {
 }
 
 /// Wasmtime, compiling for this machine, with its cache where there is a place for it.
-fn engine() -> anyhow::Result<Engine> {
+pub(super) fn engine() -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true);
     // Without a home directory there is no cache, and starting takes a little longer.
@@ -144,7 +174,7 @@ fn engine() -> anyhow::Result<Engine> {
 }
 
 /// Counts time for everything that runs in `engine`, as long as it exists.
-fn tick(engine: &Engine) -> anyhow::Result<()> {
+pub(super) fn tick(engine: &Engine) -> anyhow::Result<()> {
     let engine = engine.weak();
     thread::Builder::new()
         .name("wasm-deadline".to_owned())
@@ -160,7 +190,7 @@ fn tick(engine: &Engine) -> anyhow::Result<()> {
 }
 
 fn prepare(engine: &Engine, module: &[u8]) -> anyhow::Result<InstancePre<State>> {
-    if let Some([0x0d, 0, 1, 0]) = module.strip_prefix(b"\0asm").and_then(|rest| rest.first_chunk()) {
+    if is_component(module) {
         anyhow::bail!("it is a component; this takes the core module, audit_filter.wasm");
     }
     let module = Module::from_binary(engine, module).map_err(anyhow::Error::from).context("not a module")?;
@@ -170,7 +200,7 @@ fn prepare(engine: &Engine, module: &[u8]) -> anyhow::Result<InstancePre<State>>
 }
 
 /// Writes the configuration's files to a directory of their own, which goes with the host.
-fn lay_out(configuration: &FileSet) -> anyhow::Result<TempDir> {
+pub(super) fn lay_out(configuration: &FileSet) -> anyhow::Result<TempDir> {
     let directory = tempfile::Builder::new()
         .prefix("audit-filter-")
         .tempdir()
@@ -186,12 +216,10 @@ impl Prepared {
         if let Some(directory) = &self.configuration {
             wasi.preopened_dir(directory.path(), CONFIGURATION_DIRECTORY, FsPerms::ReadOnly)?;
         }
-        let limits = StoreLimitsBuilder::new().memory_size(self.limits.max_memory_bytes).build();
-        let state = State { wasi: wasi.build_p1(), limits };
+        let state = State { wasi: wasi.build_p1(), limits: self.limits.of_store() };
         let mut store = Store::new(self.instance_pre.module().engine(), state);
         store.limiter(|state| &mut state.limits);
-        // A tick may be due at once.
-        let ticks_allowed = self.limits.max_time.div_duration_f64(TICK).ceil() as u64 + 1;
+        let ticks_allowed = self.limits.ticks();
         store.set_epoch_deadline(ticks_allowed);
 
         let instance = self.instance_pre.instantiate(&mut store)?;
@@ -210,7 +238,7 @@ impl Prepared {
                 .call(&mut store, ())
                 .map_err(|error| anyhow::anyhow!("_initialize failed: {}", reason(&error)))?;
         }
-        Ok(Running { store, memory, malloc, free, filter, ticks_allowed })
+        Ok(Running { store, instance, memory, malloc, free, filter, ticks_allowed })
     }
 }
 
@@ -271,18 +299,23 @@ impl Running {
         if result.is_empty() {
             return Ok(Verdict::Dropped);
         }
-        check_result(result)?;
-        // Between the parts of an object a newline is whitespace, and inside of them there is none.
-        let on_one_line = result.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
-        match memchr::memchr2(b'\n', b'\r', result) {
-            None => out.extend_from_slice(result),
-            Some(_) => out.extend(on_one_line),
-        }
+        append_result(result, out)?;
         Ok(Verdict::Kept)
     }
 }
 
-/// Finds out whether a result is one JSON object. Anything else, Fluent Bit loses or is aborted by.
+/// Appends a result, on one line, that is one JSON object. Anything else, Fluent Bit loses or is aborted by.
+pub(super) fn append_result(result: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    check_result(result)?;
+    // Between the parts of an object a newline is whitespace, and inside of them there is none.
+    let on_one_line = result.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
+    match memchr::memchr2(b'\n', b'\r', result) {
+        None => out.extend_from_slice(result),
+        Some(_) => out.extend(on_one_line),
+    }
+    Ok(())
+}
+
 fn check_result(result: &[u8]) -> Result<(), String> {
     let end = match json::scan(result, 0) {
         Ok(scanned) => scanned.end,
@@ -296,7 +329,7 @@ fn check_result(result: &[u8]) -> Result<(), String> {
 }
 
 /// Why a call failed, in one line.
-fn reason(error: &wasmtime::Error) -> String {
+pub(super) fn reason(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => "it took too long and was stopped".to_owned(),
         Some(trap) => trap.to_string(),

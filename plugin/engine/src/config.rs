@@ -10,6 +10,7 @@ use crate::policy::{self, Policy};
 use crate::problem::{Problem, Problems};
 use crate::record::Member;
 use crate::yaml::{self, Node, Resolved, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The name under which [`Files`] gives the configuration.
@@ -52,6 +53,22 @@ impl Files for NoFiles {
 
     fn list(&self, _: &str) -> Result<Option<Vec<String>>, String> {
         Ok(None)
+    }
+}
+
+/// Files in memory, by their path.
+impl Files for BTreeMap<String, Vec<u8>> {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.get(path).cloned())
+    }
+
+    fn list(&self, path: &str) -> Result<Option<Vec<String>>, String> {
+        let beneath = |file: &String| -> Option<String> {
+            let name = if path.is_empty() { file } else { file.strip_prefix(path)?.strip_prefix('/')? };
+            name.split('/').next().map(str::to_owned)
+        };
+        let names: BTreeSet<String> = self.keys().filter_map(beneath).collect();
+        Ok((!names.is_empty()).then(|| names.into_iter().collect()))
     }
 }
 

@@ -3,12 +3,18 @@
 //! A module that breaks one of these rules does harm quietly: Fluent Bit before 4.1 logs an error and then passes every
 //! record unfiltered. So it fails here, where it is built.
 
+pub mod outline;
+
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use wasmparser::{ExternalKind, ValType, Validator, WasmFeatures};
 
-use crate::module::Outline;
+use crate::outline::Outline;
+
+/// The largest module, in bytes, that travels in a Kubernetes `ConfigMap`: those are limited to 1 MiB, and base64 takes a
+/// third more than it encodes.
+pub const MOST_BYTES: usize = 700 * 1024;
 
 /// What every supported host understands: Fluent Bit from 2.2 on is the strictest. Of bulk memory only copy and fill,
 /// of reference types nothing, a table index in more than one byte included.
@@ -46,20 +52,29 @@ const MEMORY: &str = "memory";
 /// # Errors
 ///
 /// One message with every rule that the module breaks.
-pub(crate) fn check(module: &[u8], machine_paths: &[PathBuf]) -> Result<()> {
+pub fn check(module: &[u8], machine_paths: &[PathBuf]) -> Result<()> {
     features(module)?;
     let outline = Outline::read(module)?;
-    let mut problems = interface(&outline);
+    let problems = interface(&outline);
+    if !problems.is_empty() {
+        bail!("the module would not do its work in every host:\n- {}", problems.join("\n- "));
+    }
+    paths(module, machine_paths)
+}
+
+/// Checks that a binary names none of the directories.
+///
+/// # Errors
+///
+/// The first that it names.
+pub fn paths(binary: &[u8], machine_paths: &[PathBuf]) -> Result<()> {
     for path in machine_paths {
         let path = path.to_string_lossy();
-        if contains(module, path.as_bytes()) {
-            problems.push(format!("it names a directory of this machine, `{path}`: remap that prefix"));
+        if contains(binary, path.as_bytes()) {
+            bail!("it names a directory of this machine, `{path}`: remap that prefix");
         }
     }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    bail!("the module would not do its work in every host:\n- {}", problems.join("\n- "));
+    Ok(())
 }
 
 /// Validates the module with exactly the [`FEATURES`] of the strictest host.
@@ -67,7 +82,7 @@ pub(crate) fn check(module: &[u8], machine_paths: &[PathBuf]) -> Result<()> {
 /// # Errors
 ///
 /// Where it is invalid, or uses another feature.
-pub(crate) fn features(module: &[u8]) -> Result<()> {
+pub fn features(module: &[u8]) -> Result<()> {
     Validator::new_with_features(FEATURES).validate_all(module).map_err(|error| {
         anyhow!(
             "the module would not load in every host: {} (at byte {:#x})",

@@ -1,42 +1,52 @@
-//! What a module declares: the outline that [`crate::reencode`] and [`crate::verify`] read before they touch code.
+//! What a module declares: what is read of it before anybody touches code.
 
 use anyhow::{Context, Result};
 use wasmparser::{ExternalKind, FuncType, GlobalType, Operator, Parser, Payload, TypeRef};
 
 /// The declarations of a core module, with every index space complete: imports come first in each, as in the format.
 #[derive(Debug, Default)]
-pub(crate) struct Outline {
+pub struct Outline {
     /// Function types, by type index.
-    pub(crate) types: Vec<FuncType>,
+    pub types: Vec<FuncType>,
     /// Type indices, by function index.
-    pub(crate) functions: Vec<u32>,
+    pub functions: Vec<u32>,
     /// Globals, by global index.
-    pub(crate) globals: Vec<Global>,
+    pub globals: Vec<Global>,
     /// Module, name and kind of every import.
-    pub(crate) imports: Vec<Import>,
+    pub imports: Vec<Import>,
     /// Every export, in the module's order.
-    pub(crate) exports: Vec<Export>,
+    pub exports: Vec<Export>,
 }
 
+/// A global.
 #[derive(Debug)]
-pub(crate) struct Global {
-    pub(crate) ty: GlobalType,
+pub struct Global {
+    /// Its type.
+    pub ty: GlobalType,
     /// The value it begins with, where that is one `i32.const`.
-    pub(crate) initial: Option<i32>,
+    pub initial: Option<i32>,
 }
 
+/// An import.
 #[derive(Debug)]
-pub(crate) struct Import {
-    pub(crate) module: String,
-    pub(crate) name: String,
-    pub(crate) is_function: bool,
+pub struct Import {
+    /// The module it comes from.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// Whether it is a function.
+    pub is_function: bool,
 }
 
+/// An export.
 #[derive(Debug)]
-pub(crate) struct Export {
-    pub(crate) name: String,
-    pub(crate) kind: ExternalKind,
-    pub(crate) index: u32,
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternalKind,
+    /// Its index among those of its kind.
+    pub index: u32,
 }
 
 impl Outline {
@@ -45,7 +55,7 @@ impl Outline {
     /// # Errors
     ///
     /// Where the bytes are no core module, or declare types that are no functions.
-    pub(crate) fn read(module: &[u8]) -> Result<Self> {
+    pub fn read(module: &[u8]) -> Result<Self> {
         let mut outline = Self::default();
         for payload in Parser::new(0).parse_all(module) {
             outline.add(payload?).context("cannot read the module")?;
@@ -107,12 +117,14 @@ impl Outline {
     }
 
     /// The export of this name.
-    pub(crate) fn export(&self, name: &str) -> Option<&Export> {
+    #[must_use]
+    pub fn export(&self, name: &str) -> Option<&Export> {
         self.exports.iter().find(|export| export.name == name)
     }
 
     /// The type of the function with this index.
-    pub(crate) fn function_type(&self, function: u32) -> Option<&FuncType> {
+    #[must_use]
+    pub fn function_type(&self, function: u32) -> Option<&FuncType> {
         let ty = self.functions.get(usize::try_from(function).ok()?)?;
         self.types.get(usize::try_from(*ty).ok()?)
     }
