@@ -51,7 +51,7 @@ fn listed<'a>(rows: &'a Value, name: &str) -> BTreeMap<&'a str, u64> {
     rows.map(|row| (row[name].as_str().unwrap(), row["events"].as_u64().unwrap())).collect()
 }
 
-fn texts<'a>(list: &'a Value) -> impl Iterator<Item = &'a str> {
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
