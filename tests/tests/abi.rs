@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 use end_to_end_tests::module;
+use std::sync::LazyLock;
 use wasmtime::{Engine, ExternType, Instance, Linker, Memory, Module, Store, TypedFunc, Val};
 
 /// WASI's answer where a host has opened no directory.
@@ -21,9 +22,11 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let engine = Engine::default();
-        let module = Module::new(&engine, module()).unwrap();
-        let mut linker: Linker<()> = Linker::new(&engine);
+        // Compiled once for all tests: that takes longer than they do.
+        static MODULE: LazyLock<Module> =
+            LazyLock::new(|| Module::new(&Engine::default(), module()).unwrap());
+        let (module, engine) = (&*MODULE, MODULE.engine());
+        let mut linker: Linker<()> = Linker::new(engine);
         for import in module.imports() {
             let ExternType::Func(signature) = import.ty() else { panic!("{} is no function", import.name()) };
             let answer = |_: wasmtime::Caller<'_, ()>, _: &[Val], results: &mut [Val]| {
@@ -32,8 +35,8 @@ impl Host {
             };
             linker.func_new(import.module(), import.name(), signature, answer).unwrap();
         }
-        let mut store = Store::new(&engine, ());
-        let instance: Instance = linker.instantiate(&mut store, &module).unwrap();
+        let mut store = Store::new(engine, ());
+        let instance: Instance = linker.instantiate(&mut store, module).unwrap();
         let initialize = instance.get_typed_func::<(), ()>(&mut store, "_initialize").unwrap();
         initialize.call(&mut store, ()).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
