@@ -365,6 +365,56 @@ fn explain_tells_each_event_its_story() {
 }
 
 #[test]
+fn explain_looks_into_lists() {
+    let (deleted, watched) =
+        (event("a-1", "jane", "delete", "pods", ""), event("a-2", "kubelet", "get", "pods", ""));
+    let cloud_watch = |event: &str| serde_json::json!({"id": "1", "message": event}).to_string();
+    let log = [
+        format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{deleted}, {watched}, 7]}}"#),
+        format!(r#"{{"logEvents":[{},{}]}}"#, cloud_watch(&watched), cloud_watch(&deleted)),
+        format!(r#"{{"records":[{}]}}"#, serde_json::json!({"properties": {"log": deleted}})),
+        deleted.clone(),
+    ];
+    let directory = directory(&[("audit.log", &log.join("\n")), ("policy.yaml", POLICY)]);
+    let told = |more: &[&str]| {
+        let arguments = ["explain", "--policy", "policy.yaml", "--stats", "stats.json", "audit.log"];
+        let (status, stdout, stderr) = run(directory.path(), &[&arguments[..], more].concat());
+        assert_eq!((status, &*stderr), (0, ""));
+        stdout
+    };
+    let by_program = |more: &[&str], member: &str| -> Vec<Value> {
+        told(&[&["--format", "json"], more].concat())
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|story| story.get(member).cloned().unwrap_or_default())
+            .collect()
+    };
+
+    let text = told(&[]);
+    for beginning in [
+        "audit.log:1: item 1: jane deleted pod shop/x ",
+        "audit.log:1: item 2: kubelet ",
+        "audit.log:1: item 3: no audit event",
+        "audit.log:2: item 1: kubelet ",
+        "audit.log:2: item 2: jane ",
+        // The only one of a list, and an event on its own.
+        "audit.log:3: jane ",
+        "audit.log:4: jane ",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(beginning)), "no {beginning:?} in\n{text}");
+    }
+    let (kept, dropped, passed_through) = ("kept", "dropped", "passed-through");
+    assert_eq!(by_program(&[], "fate"), [kept, dropped, passed_through, dropped, kept, kept, kept]);
+    let items = [1.into(), 2.into(), 3.into(), 1.into(), 2.into(), Value::Null, Value::Null];
+    assert_eq!(by_program(&[], "item"), items);
+    assert_eq!(by_program(&["--audit-id", "a-2"], "line"), [1, 2]);
+    assert_eq!(by_program(&["--limit", "4"], "line"), [1, 1, 1, 2]);
+    let stats: Value =
+        serde_json::from_slice(&fs::read(directory.path().join("stats.json")).unwrap()).unwrap();
+    assert_eq!(stats.get("read").unwrap(), 4);
+}
+
+#[test]
 fn explain_speaks_to_programs() {
     let log = [
         event("a-1", "jane", "delete", "pods", ""),

@@ -1,7 +1,7 @@
 //! `host-harness explain`: says for each event what happened to it and why.
 //!
 //! ```text
-//! line ─▶ Engine::explain ─▶ Explanation ─▶ Story ─▶ text, or an object of JSON
+//! line ─▶ its events ─▶ Engine::explain ─▶ Explanation ─▶ Story ─▶ text, or an object of JSON
 //! ```
 //!
 //! The engine that is compiled into this program explains, since the module says only what it decided. The two agree
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use audit_filter_engine::{Engine, Outcome};
 use audit_filter_report::story::{Line, Story};
-use audit_filter_report::text::printable;
+use audit_filter_report::text::{events, printable};
 use clap::Args;
 use serde_json::{Map, Value};
 
@@ -31,7 +31,7 @@ use crate::statistics::Statistics;
 /// For each event: the policy's rules up to the one that matched, each with what ruled it out; the level, and what it
 /// cuts; who the operator is and where the name was found; the client's address and why it is that one; what was done;
 /// the Sigma rules that hold; the route; and what became of the event. Of an event that is dropped it says as well what
-/// would have been found, had it been kept.
+/// would have been found, had it been kept. The events of a list, a webhook's say, are explained one by one.
 ///
 /// The explanations are what this command is asked for, so they go to stdout: as text, or with --format json as one
 /// object a line. The engine inside this program explains, which decides as the module does, so --engine and --module
@@ -86,27 +86,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let mut explained = 0;
 
     let too_long = each_record(&inputs, arguments.max_line_bytes, &progress, |record| {
-        if arguments.limit.is_some_and(|limit| explained >= limit) {
-            return Ok(ControlFlow::Break(()));
-        }
-        let explanation = engine.explain(record.bytes);
-        let audit_id = explanation.verdict.as_ref().map(|verdict| &verdict.audit_id);
-        if arguments.audit_id.is_some() && arguments.audit_id.as_ref() != audit_id {
-            return Ok(ControlFlow::Continue(()));
-        }
-        explained += 1;
-        match explanation.outcome {
-            Outcome::Dropped => statistics.count_dropped(record.bytes),
-            Outcome::Kept | Outcome::PassedThrough => {
-                statistics.count_output(record.bytes, &explanation.output, &output_key);
+        let events = events(record.bytes);
+        for (index, event) in events.iter().enumerate() {
+            if arguments.limit.is_some_and(|limit| explained >= limit) {
+                return Ok(ControlFlow::Break(()));
             }
+            let explanation = engine.explain(event);
+            let audit_id = explanation.verdict.as_ref().map(|verdict| &verdict.audit_id);
+            if arguments.audit_id.is_some() && arguments.audit_id.as_ref() != audit_id {
+                continue;
+            }
+            explained += 1;
+            match explanation.outcome {
+                Outcome::Dropped => statistics.count_dropped(event),
+                Outcome::Kept | Outcome::PassedThrough => {
+                    statistics.count_output(event, &explanation.output, &output_key);
+                }
+            }
+            let story = Story::new(event, &explanation, &output_key);
+            let place = Place { record: &record, item: (events.len() > 1).then_some(index + 1) };
+            match arguments.format {
+                Format::Text => write_text(&mut out, &place, &story, explained == 1),
+                Format::Json => writeln!(out, "{}", to_json(&place, &story)),
+            }
+            .context("cannot write the explanations")?;
         }
-        let story = Story::new(record.bytes, &explanation, &output_key);
-        match arguments.format {
-            Format::Text => write_text(&mut out, &record, &story, explained == 1),
-            Format::Json => writeln!(out, "{}", to_json(&record, &story)),
-        }
-        .context("cannot write the explanations")?;
         Ok(ControlFlow::Continue(()))
     })?;
     out.flush().context("cannot write the explanations")?;
@@ -121,24 +125,33 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     Ok(if too_long > 0 { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
+/// Where an event stands.
+struct Place<'r> {
+    record: &'r Record<'r>,
+    /// Its number in the list, from 1, where the record is a list of several.
+    item: Option<usize>,
+}
+
 /// The story for a person: a line that says what the event tells, then a labelled line for each thing found.
 fn write_text(
     out: &mut impl io::Write,
-    record: &Record<'_>,
+    Place { record, item }: &Place<'_>,
     story: &Story<'_>,
     is_first: bool,
 ) -> io::Result<()> {
     if !is_first {
         writeln!(out)?;
     }
-    writeln!(out, "{}:{}: {}", printable(record.source), record.number, story.told())?;
+    let item = item.map(|item| format!("item {item}: ")).unwrap_or_default();
+    writeln!(out, "{}:{}: {item}{}", printable(record.source), record.number, story.told())?;
     story.lines().iter().try_for_each(|Line { label, text }| writeln!(out, "  {label:<10}{text}"))
 }
 
-fn to_json(record: &Record<'_>, story: &Story<'_>) -> Value {
+fn to_json(Place { record, item }: &Place<'_>, story: &Story<'_>) -> Value {
     let mut members = Map::new();
     members.insert("source".to_owned(), record.source.into());
     members.insert("line".to_owned(), record.number.into());
+    members.extend(item.map(|item| ("item".to_owned(), item.into())));
     members.extend(story.to_json());
     members.into()
 }

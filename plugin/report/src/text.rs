@@ -3,33 +3,17 @@
 
 use std::borrow::Cow;
 
-use audit_filter_engine::json::{self, Kind, Raw};
-use audit_filter_engine::record::Event;
+use audit_filter_engine::json::{self, Raw};
+use audit_filter_engine::record::elements;
 
 /// The events of a record: the elements of a list, or else the record itself.
 #[must_use]
 pub fn events(record: &[u8]) -> Vec<&[u8]> {
-    list(record).filter(|events| !events.is_empty()).unwrap_or_else(|| vec![record])
-}
-
-fn list(record: &[u8]) -> Option<Vec<&[u8]>> {
-    // Most records are events, and this tells at their first member that they are no list.
-    let (_, kind) = json::members(Raw(record.trim_ascii()))
-        .find(|(name, _)| [&b"kind"[..], b"records", b"logEvents"].iter().any(|signal| name.is(signal)))?;
-    if kind.text().is_some_and(|kind| kind.is(b"Event")) {
-        return None;
+    let elements = elements(record);
+    if elements.is_empty() {
+        return vec![record];
     }
-    let record = record.trim_ascii();
-    let is_json = json::scan(record, 0).is_ok_and(|scanned| scanned.end == record.len());
-    if !is_json || Event::read(record, b"").is_ok() {
-        return None;
-    }
-    let record = Raw(record);
-    let is_event_list =
-        record.get(b"kind").and_then(Raw::text).is_some_and(|kind| kind.decode().starts_with(b"EventList"));
-    let names: &[&[u8]] = if is_event_list { &[b"items"] } else { &[b"records", b"logEvents"] };
-    let array = names.iter().find_map(|name| record.get(name).filter(|list| list.kind() == Kind::Array))?;
-    Some(json::elements(array).map(|element| element.0).collect())
+    elements.into_iter().filter_map(|element| record.get(element)).collect()
 }
 
 /// The object that the filter has added to a record under `key`: the last of that name, whatever else a record
@@ -88,8 +72,11 @@ mod tests {
     #[test]
     fn lists_are_told_from_events() {
         for (record, expected) in [
-            (r#"{"kind":"Event","records":[1]}"#, &[r#"{"kind":"Event","records":[1]}"#][..]),
-            (r#"{"kind":"EventList","items":[{"a":1}, {}]}"#, &[r#"{"a":1}"#, "{}"]),
+            (r#"{"auditID":"a","records":[1]}"#, &[r#"{"auditID":"a","records":[1]}"#][..]),
+            (
+                r#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"a":1}, {}]}"#,
+                &[r#"{"a":1}"#, "{}"],
+            ),
             (r#"{"records":[{}]}"#, &["{}"]),
             (r#"{"records":[]}"#, &[r#"{"records":[]}"#]),
             (r#"{"kind":"EventList","items":[{}"#, &[r#"{"kind":"EventList","items":[{}"#]),
