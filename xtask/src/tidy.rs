@@ -3,11 +3,13 @@
 //! - [`texts`]: how files open, what was left in them, how big they are
 //! - [`links`]: relative links in Markdown lead somewhere
 //! - [`code_map`]: `ARCHITECTURE.md` names what is there, and nothing else
+//! - [`messages`]: the page on troubleshooting has every message of the filter
 //!
 //! Every check takes a [`Tree`] and returns problems; none stops at the first, and none fails on strange content.
 
 mod code_map;
 mod links;
+mod messages;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -51,6 +53,7 @@ fn problems(tree: &Tree) -> Vec<Problem> {
     let mut problems = texts::check(tree);
     problems.extend(links::check(tree));
     problems.extend(code_map::check(tree));
+    problems.extend(messages::check(tree));
     problems.sort();
     problems.dedup();
     problems
