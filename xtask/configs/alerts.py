@@ -1,5 +1,5 @@
-"""Makes the alert rules of pipeline-configs/alerts from the built-in rules: one for each tag of high severity, and ACK's two
-examples of alerts.
+"""Makes the alert rules of pipeline-configs/alerts from the built-in rules: one for each tag of high severity, one for each
+correlation, and ACK's two examples of alerts.
 
     alerts.py CHECKOUT           says which files are not what the rules make, and fails
     alerts.py CHECKOUT --write   writes them
@@ -15,22 +15,38 @@ import yaml
 
 from dashboards import HINT
 
-MADE = f"Made from plugin/rules by `{HINT}`: one alert for each tag of high severity, and ACK's two examples."
+MADE = (f"Made from plugin/rules by `{HINT}`: one alert for each tag of high severity and one for each\n"
+        "# correlation, where the filter itself counts, and ACK's two examples. Rules of your own with those tags are in it.")
 LOKI_TAGS = '| json audit_tags="audit.tags" | audit_tags=~`.*"({})".*`'
+GRAVE = ("high", "critical")
+# ACK's second example. The filter counts what one collector sees; this counts what all of them have sent.
+PUBLIC_ACCESS_FAILED = "public-access-failed-burst"
+
+
+def rules(checkout):
+    """The documents of each file of built-in rules, by the file's name."""
+    for path in sorted((checkout / "plugin/rules").glob("*.yml")):
+        if not path.name.endswith(".events.yml"):
+            yield path.stem, list(yaml.safe_load_all(path.read_text()))
+
+
+def tag_of(rule):
+    return next(tag.removeprefix("audit.") for tag in rule["tags"] if tag.startswith("audit."))
 
 
 def high_tags(checkout):
-    """The tags of built-in rules whose level is high or critical, each with the titles of its rules."""
+    """The tags of built-in rules and correlations whose level is high or critical, each with the titles of those."""
     found = {}
-    for path in sorted((checkout / "plugin/rules").glob("*.yml")):
-        if path.name.endswith(".events.yml"):
-            continue
-        for rule in yaml.safe_load_all(path.read_text()):
-            if rule.get("level") in ("high", "critical") and "detection" in rule:
-                for tag in rule.get("tags", []):
-                    if tag.startswith("audit."):
-                        found.setdefault(tag.removeprefix("audit."), []).append(rule["title"])
+    for _, documents in rules(checkout):
+        for rule in documents:
+            if rule.get("level") in GRAVE:
+                found.setdefault(tag_of(rule), []).append(rule["title"])
     return dict(sorted(found.items()))
+
+
+def correlations(checkout):
+    """The built-in correlations, by the name of their file."""
+    return {stem: documents[0] for stem, documents in rules(checkout) if "correlation" in documents[0]}
 
 
 def name(tag):
@@ -47,17 +63,24 @@ def alerts(checkout):
         "WHERE $__timeFilter(time) AND hasAny(tags, ['exec', 'container-command']) GROUP BY operator, namespace",
         300,
     )
-    public = '| json audit_source_scope="audit.source_scope" | audit_source_scope="public" [15m]'
+    documents = dict(rules(checkout))[PUBLIC_ACCESS_FAILED]
+    correlation = documents[0]["correlation"]
+    more, share, span = correlation["condition"]["gt"], correlation["x-share"]["gt"], correlation["timespan"]
+    minutes = int(span.removesuffix("m"))
+    probes = documents[1]["detection"]["filter_probe"]["requestURI|re"]
+    public = (f'| json audit_source_scope="audit.source_scope", requestURI="requestURI" | audit_source_scope="public" '
+              f"| requestURI!~`{probes}.*` [{span}]")
     yield (
         "KubernetesAuditPublicAccessFailed", "warning",
-        "More than ten requests from a public address within 15 minutes, and most of them failed",
+        f"More than {more} requests from a public address within {minutes} minutes, and most of them failed",
         f'sum by (audit_source_ip) (count_over_time({{job="audit", audit_outcome="failure"}} {public}))\n'
-        f'/ (sum by (audit_source_ip) (count_over_time({{job="audit"}} {public})) > 10)\n'
-        "> 0.5",
-        "SELECT source_ip, toFloat64(count()) AS events FROM audit.events\n"
-        "WHERE $__timeFilter(time) AND source_scope = 'public' GROUP BY source_ip\n"
-        "HAVING events > 10 AND countIf(outcome = 'failure') / events > 0.5",
-        900,
+        f'/ (sum by (audit_source_ip) (count_over_time({{job="audit"}} {public})) > {more})\n'
+        f"> {share}",
+        # A request is logged at several stages.
+        "SELECT source_ip, toFloat64(uniqExact(audit_id)) AS requests FROM audit.events\n"
+        f"WHERE $__timeFilter(time) AND source_scope = 'public' AND NOT match(request_uri, '{probes}') GROUP BY source_ip\n"
+        f"HAVING requests > {more} AND uniqExactIf(audit_id, outcome = 'failure') / requests > {share}",
+        minutes * 60,
     )
     for tag, titles in high_tags(checkout).items():
         yield (
@@ -66,6 +89,19 @@ def alerts(checkout):
             + LOKI_TAGS.format(tag) + " [5m])) > 0",
             "SELECT operator, namespace, toFloat64(count()) AS events FROM audit.events\n"
             f"WHERE $__timeFilter(time) AND has(tags, '{tag}') AND severity IN ('high', 'critical') GROUP BY operator, namespace",
+            300,
+        )
+
+    for stem, correlation in correlations(checkout).items():
+        if stem == PUBLIC_ACCESS_FAILED:
+            continue
+        rule = correlation["id"]
+        yield (
+            name(stem), "critical" if correlation["level"] in GRAVE else "warning", correlation["title"],
+            'sum by (audit_operator, audit_source_ip) (count_over_time({job="audit"} '
+            f'| json audit_alerts="audit.alerts" | audit_alerts=~`.*"{rule}".*` [5m])) > 0',
+            "SELECT operator, source_ip, toFloat64(count()) AS events FROM audit.events\n"
+            f"WHERE $__timeFilter(time) AND has(alerts, '{rule}') GROUP BY operator, source_ip",
             300,
         )
 

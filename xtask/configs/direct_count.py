@@ -248,13 +248,25 @@ def chosen(events, **variables):
     return [event for event in events if all(keys[name](event) == value for name, value in variables.items() if value)]
 
 
-def alert(events, name, tags_of_alerts):
-    """The rows with which an alert fires: for ACK's examples what they say, else the grave events with the tag."""
+def alert(events, name, tags_of_alerts, rules_of_alerts):
+    """The rows with which an alert fires: for ACK's examples what they say, for a correlation the events that complete it,
+    else the grave events with the tag."""
     who = (operator, namespace)
     if name == "KubernetesAuditCommandInContainer":
         return grouped(events, who, len, condition=ran_command)
     if name == "KubernetesAuditPublicAccessFailed":
-        counted = grouped(events, (address,), len, how_many(failed), condition=public)
+        probe = re.compile("/(healthz|livez|readyz|version)([/?]|$)")
+        counted = grouped(
+            [event for event in events if public(event) and not probe.match(get(event, "requestURI", ""))],
+            (address,), requests, lambda members: requests([event for event in members if failed(event)]))
         return [(ip, count) for ip, count, failures in counted if count > 10 and failures > count / 2]
+    if name in rules_of_alerts:
+        completes = lambda event: rules_of_alerts[name] in [alert["rule"] for alert in get(event, "audit.alerts", [])]
+        return grouped(events, (operator, address), len, condition=completes)
     grave = lambda event: tags_of_alerts[name] in tags(event) and severity(event) in ("high", "critical")
     return grouped(events, who, len, condition=grave)
+
+
+def requests(events):
+    """How many requests: one is logged at several stages."""
+    return len({get(event, "auditID") for event in events})

@@ -32,7 +32,7 @@ const SCRIPTS: [(&str, &[Argument]); 6] = [
     ("collectors.py", &[Argument::Module]),
     ("kubernetes.py", &[Argument::NodeModules]),
     ("grafana.mjs", &[Argument::NodeModules]),
-    ("reports.py", &[Argument::Kept]),
+    ("reports.py", &[Argument::Kept, Argument::Examples]),
 ];
 
 #[derive(Clone, Copy)]
@@ -43,6 +43,8 @@ enum Argument {
     NodeModules,
     /// The filtered sample log.
     Kept,
+    /// The filtered test events of the built-in rules.
+    Examples,
 }
 
 /// Runs every check.
@@ -58,12 +60,14 @@ pub(crate) fn run() -> Result<()> {
         plugin::run()?;
     }
     place.check_filter_configurations()?;
-    let kept = place.filter_sample()?;
+    let kept = place.filter(Path::new(CONFIGURATION), Path::new(SAMPLE), "kept.jsonl")?;
+    let examples = place.filter_examples()?;
     for (script, arguments) in SCRIPTS {
         let arguments = arguments.iter().map(|argument| match argument {
             Argument::Module => module.clone(),
             Argument::NodeModules => place.directory.join("node_modules"),
             Argument::Kept => kept.clone(),
+            Argument::Examples => examples.clone(),
         });
         place.script(script, arguments)?;
     }
@@ -136,14 +140,22 @@ impl Place {
         fs::write(&done, &wanted).with_context(|| format!("cannot write {}", done.display()))
     }
 
-    /// The sample log as the filter leaves it.
-    fn filter_sample(&self) -> Result<PathBuf> {
-        let kept = self.directory.join("kept.jsonl");
-        let output = fs::File::create(&kept).with_context(|| format!("cannot write {}", kept.display()))?;
+    /// A log as the filter leaves it, in a file of this name.
+    fn filter(&self, configuration: &Path, log: &Path, name: &str) -> Result<PathBuf> {
+        let kept = self.directory.join(name);
+        let output = fs::File::create(&kept).with_context(|| format!("cannot create {}", kept.display()))?;
         let mut command = self.host_harness();
-        command.args(["run", "--engine", "native", "--config", CONFIGURATION, SAMPLE]);
+        command.args(["run", "--engine", "native", "--config"]).arg(configuration).arg(log);
         run_command(command.stdout(output).stderr(Stdio::null()))?;
         Ok(kept)
+    }
+
+    /// The test events of the built-in rules, as the configuration of the alerts leaves them.
+    fn filter_examples(&self) -> Result<PathBuf> {
+        let [log, configuration] =
+            ["examples.jsonl", "examples-audit-filter.yaml"].map(|name| self.directory.join(name));
+        self.script("examples.py", [log.clone(), configuration.clone()])?;
+        self.filter(&configuration, &log, "examples-kept.jsonl")
     }
 
     /// Has `host-harness check` read every configuration of the filter.

@@ -48,7 +48,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             // A remedy may follow, which is a string of its own.
             let message = message.strip_suffix('…').filter(|head| !head.ends_with(' ')).unwrap_or(&message);
             if message.split(' ').count() >= WORDS && !page.contains(message) {
-                problems.push(Problem::new(file, line, format!("{PAGE} does not have the message `{message}`")));
+                problems.push(Problem::new(
+                    file,
+                    line,
+                    format!("{PAGE} does not have the message `{message}`"),
+                ));
             }
         }
     }
@@ -139,7 +143,8 @@ mod tests {
             ("- `as it \"stands\"`", vec!["plugin/engine/src/a.rs:5", "`expected …, found …; see …`"]),
             ("- `expected …, found …; see …`", vec!["plugin/engine/src/a.rs:11", "`as it \"stands\"`"]),
         ] {
-            let files = [(PAGE, page), ("plugin/engine/src/a.rs", source), ("plugin/engine/src/tests.rs", source)];
+            let files =
+                [(PAGE, page), ("plugin/engine/src/a.rs", source), ("plugin/engine/src/tests.rs", source)];
             let problems = lines(&check(&Tree::of(&files))).join("\n");
             assert_eq!(problems.lines().count(), usize::from(!missing.is_empty()), "{page}: {problems}");
             assert!(missing.iter().all(|part| problems.contains(part)), "{page}: {problems}");
