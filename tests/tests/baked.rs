@@ -13,6 +13,7 @@ use wasmtime::{Engine, Linker, Module, Store};
 
 /// Nothing of it is a default.
 const CONFIGURATION: &str = "
+# Read once: why the routes are as they are.
 policy:
   apiVersion: audit.k8s.io/v1
   kind: Policy
@@ -83,6 +84,13 @@ fn it_asks_the_host_for_nothing() {
     memory.write(&mut store, record as usize, b"{}\0").unwrap();
     let result = filter.call(&mut store, (0, 0, 0, 0, record, 2)).unwrap() as usize;
     assert!(memory.data(&store).get(result..).unwrap().starts_with(br#"{"k8s_audit":{"#));
+}
+
+#[test]
+fn what_only_the_start_needed_is_not_in_it() {
+    let has = |text: &str| baked().windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!has("Read once: why the routes"), "the text of the configuration");
+    assert!(has("k8s_audit"), "what has become of it");
 }
 
 #[test]

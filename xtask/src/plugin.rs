@@ -63,7 +63,21 @@ const COMPONENT: Product = Product {
 fn finish_core(linked: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>> {
     let module = reencode::finish(linked)?;
     verify::check(&module, machine_paths)?;
+    check_size(module.len())?;
     Ok(module)
+}
+
+/// The most that the core module may have: in base64 it has to leave room in a `ConfigMap`, which takes 1 MiB.
+const MAX_CORE_BYTES: usize = 700 * 1024;
+
+fn check_size(bytes: usize) -> Result<()> {
+    ensure!(
+        bytes <= MAX_CORE_BYTES,
+        "it has {bytes} bytes, {} more than the {MAX_CORE_BYTES} with which it fits into a ConfigMap: see what was added \
+         since it did, dependencies and generic code first",
+        bytes - MAX_CORE_BYTES
+    );
+    Ok(())
 }
 
 /// Wraps the module that wit-bindgen has described in a component, which imports nothing.
@@ -279,7 +293,14 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::first_difference;
+    use super::{check_size, first_difference};
+
+    #[test]
+    fn a_module_that_fits_into_no_config_map_is_refused() {
+        assert!(check_size(716_800).is_ok());
+        let error = check_size(716_900).unwrap_err().to_string();
+        assert!(error.starts_with("it has 716900 bytes, 100 more than the 716800 "), "{error}");
+    }
 
     #[test]
     fn the_first_difference_is_found() {

@@ -11,6 +11,7 @@
 #![expect(unsafe_code, reason = "the ABI is addresses and lengths")]
 
 mod files;
+mod heap;
 mod pool;
 mod wasi;
 
@@ -62,7 +63,7 @@ fn with_state<R>(f: impl FnOnce(&mut State) -> R) -> R {
 pub extern "C" fn initialize() {
     with_state(|state| {
         if state.engine.is_none() {
-            state.engine = Some(Engine::new(load_config()));
+            state.engine = Some(heap::tidily(|| Engine::new(load_config())));
         }
     });
 }
