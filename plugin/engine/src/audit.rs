@@ -1,7 +1,7 @@
 //! The `audit` object: what the stages have found about one event, as rules and routes may ask for it and as
 //! it is written into the record.
 
-use crate::detect::{Alert, AuditField, AuditFields, AuditValue, Rule, Severity};
+use crate::detect::{Alert, AuditField, AuditFields, AuditValue, Few, Rule, Severity};
 use crate::json;
 use crate::normalize::Normalized;
 use crate::policy::Level;
@@ -198,5 +198,9 @@ impl AuditFields for Findings<'_> {
             }
             normalized => self.normalized.values(normalized, each),
         }
+    }
+
+    fn few(&self) -> Option<Few> {
+        self.normalized.few()
     }
 }

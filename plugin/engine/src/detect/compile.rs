@@ -12,6 +12,7 @@
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
+use super::classes::{self, Together};
 use super::fields::{self, Reference, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
 use super::outline;
@@ -20,6 +21,7 @@ use super::rule::Report;
 use crate::hash::{Fnv, Numbering};
 use crate::record::Member;
 use crate::sort::sort;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How many operations one tree may become. A condition may name a selection of thousands of tests
 /// hundreds of times.
@@ -46,6 +48,9 @@ const GROUPS: &str = "user.groups";
 
 /// No node, no field.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// How many programs there have been.
+static PROGRAMS: AtomicU32 = AtomicU32::new(0);
 
 /// The root of the tree of paths.
 pub(crate) const ROOT: u32 = 0;
@@ -82,7 +87,18 @@ pub(crate) struct Predicate {
     pub(crate) stage: Stage,
     /// The bits of an event's outline with which it can hold.
     pub(crate) outline: u64,
+    /// Where the classes of an event say whether it holds, if they do.
+    pub(crate) place: classes::Place,
     cost: u32,
+}
+
+/// Fields whose values come again, and the predicates about them alone; [`NONE`] asks whether `user.extra` has a member
+/// that any rule asks for.
+#[derive(Debug)]
+pub(crate) struct Dimension {
+    pub(crate) together: Together,
+    pub(crate) fields: Vec<u32>,
+    pub(crate) predicates: Vec<u32>,
 }
 
 /// A tree as a list in which each group stands before what it is made of.
@@ -203,6 +219,8 @@ fn gram_key(a: u8, b: u8, c: u8) -> u64 {
 /// Trees of tests, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
+    /// Which program it is: no other has the number.
+    pub(crate) id: u32,
     pub(crate) fields: Vec<Field>,
     /// What the view of the event is asked for, each once.
     pub(crate) views: Vec<View>,
@@ -214,6 +232,7 @@ pub(crate) struct Program {
     /// The field of keywords, or none.
     pub(crate) keyword: u32,
     pub(crate) predicates: Vec<Predicate>,
+    pub(crate) dimensions: Vec<Dimension>,
     pub(crate) operations: Vec<Operation>,
     /// Where each tree stands in `operations`.
     pub(crate) trees: Vec<(u32, u32)>,
@@ -326,6 +345,7 @@ impl Builder {
         let predicate = Predicate {
             stage: self.stage(field),
             outline: outline::ANY,
+            place: None,
             cost: cost(&matcher),
             test: Test::Value { field, matcher },
         };
@@ -344,7 +364,8 @@ impl Builder {
         let test = Test::Reference { left, right, likeness };
         let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
         let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        Ok(self.intern_predicate(&key, Predicate { test, stage, outline: outline::ANY, cost: 30 }))
+        Ok(self
+            .intern_predicate(&key, Predicate { test, stage, outline: outline::ANY, place: None, cost: 30 }))
     }
 
     fn intern_predicate(&mut self, key: &[&[u8]], predicate: Predicate) -> NodeId {
@@ -401,8 +422,41 @@ impl Builder {
         for (predicate, outline) in self.program.predicates.iter_mut().zip(of_tests) {
             predicate.outline = outline;
         }
+        self.find_dimensions();
+        self.program.id = PROGRAMS.fetch_add(1, Ordering::Relaxed);
         Indexer::new(&mut self.program).run();
         self.program
+    }
+
+    /// Groups the predicates about fields whose values come again.
+    fn find_dimensions(&mut self) {
+        let Program { fields, views, predicates, dimensions, user_extra, .. } = &mut self.program;
+        let place = |dimensions: &mut Vec<Dimension>, together| {
+            let known = dimensions.iter().position(|dimension| dimension.together == together);
+            known.unwrap_or_else(|| {
+                dimensions.push(Dimension { together, fields: Vec::new(), predicates: Vec::new() });
+                dimensions.len() - 1
+            })
+        };
+        if *user_extra != NONE {
+            let predicates = vec![NONE];
+            dimensions.push(Dimension { together: Together::User, fields: Vec::new(), predicates });
+        }
+        for (id, predicate) in (0u32..).zip(predicates) {
+            let &Test::Value { field, .. } = &predicate.test else { continue };
+            let source = fields.get(field as usize).map(|field| &field.source);
+            let Some(together) = source.and_then(|source| Together::of(source, views)) else { continue };
+            let at = place(dimensions, together);
+            if let Some(dimension) = dimensions.get_mut(at)
+                && let (Ok(at), Ok(bit)) = (u16::try_from(at), u16::try_from(dimension.predicates.len()))
+            {
+                predicate.place = Some((at, bit));
+                dimension.predicates.push(id);
+                if !dimension.fields.contains(&field) {
+                    dimension.fields.push(field);
+                }
+            }
+        }
     }
 
     fn node(&mut self, node: Node) -> NodeId {
@@ -562,6 +616,7 @@ fn cost(matcher: &Matcher) -> u32 {
             Form::OneOf(_) => 2,
             Form::Contains(_) => 4,
             Form::Steps(_) => 5,
+            Form::AnyOf(_) => 6,
         },
     }
 }
@@ -732,15 +787,21 @@ impl<'p> Indexer<'p> {
             return Vec::new();
         };
         let owned = |strings: &[Box<[u8]>]| strings.iter().map(|string| string.to_vec()).collect();
-        let (mut strings, whole): (Vec<Vec<u8>>, bool) = match matcher {
-            Matcher::Text(pattern) => match &pattern.form {
-                Form::Anything => return Vec::new(),
+        let of_form = |form: &Form| -> (Vec<Vec<u8>>, bool) {
+            match form {
                 Form::Exact(only) => (vec![only.to_vec()], true),
                 Form::OneOf(strings) => (owned(strings), true),
                 Form::Prefix(part) | Form::Suffix(part) | Form::Contains(part) => {
                     (vec![part.to_vec()], false)
                 }
                 Form::Steps(steps) => (vec![longest_run(steps)], false),
+                Form::Anything | Form::AnyOf(_) => (vec![Vec::new()], false),
+            }
+        };
+        let (mut strings, whole): (Vec<Vec<u8>>, bool) = match matcher {
+            Matcher::Text(pattern) => match pattern.forms() {
+                [only] => of_form(only),
+                forms => (forms.iter().flat_map(|form| of_form(form).0).collect(), false),
             },
             Matcher::Expression(expression) => match expression.needed() {
                 Some(strings) => (owned(strings), false),

@@ -6,6 +6,7 @@
 //! is stored but one bit for each predicate, however large the event is. (Fields that are compared with
 //! fields are the exception, and have their limits here.)
 
+use super::classes::{Classes, Decided};
 use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, each_gram, joined, key_of};
 use super::fields::{AuditFields, AuditValue, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
@@ -39,6 +40,8 @@ enum Answer {
 /// What an evaluation needs room for, kept from event to event.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// The program that this is for.
+    program: Option<u32>,
     /// Counts events, so that marks of earlier ones need not be removed.
     epoch: u32,
     /// For each predicate: the epoch in which it was found to hold or not, times two, plus one if it holds.
@@ -62,6 +65,7 @@ pub struct Scratch {
     kept: Vec<(u32, usize, usize)>,
     kept_bytes: Vec<u8>,
     candidates: Vec<u32>,
+    classes: Classes,
     groups: Vec<OpenGroup>,
     containers: Vec<Container>,
     holding: Vec<u32>,
@@ -91,12 +95,8 @@ impl Scratch {
     fn begin(&mut self, program: &Program) {
         let (predicates, fields, nodes) =
             (program.predicates.len(), program.fields.len(), program.paths.len());
-        let fits = self.memo.len() == predicates
-            && self.sought.len() == fields
-            && self.leading.len() == nodes
-            && self.listed.len() == program.entries as usize
-            && self.epoch < u32::MAX / 2;
-        if !fits {
+        if self.program != Some(program.id) || self.epoch >= u32::MAX / 2 {
+            self.program = Some(program.id);
             self.epoch = 0;
             for (marks, length) in [
                 (&mut self.memo, predicates),
@@ -111,6 +111,7 @@ impl Scratch {
             }
             self.pending.clear();
             self.pending.resize_with(fields, Vec::new);
+            self.classes.begin(program);
         }
         self.epoch += 1;
         self.kept.clear();
@@ -173,12 +174,10 @@ pub(crate) fn evaluate(
     if program.trees.is_empty() {
         return;
     }
-    let seen = vec![(Seen::NotLooked, None); program.views.len()];
-    let mut run =
-        Run { program, scratch, event, audit, outline: outline::of_event(program, event, audit), seen };
-    run.find_candidates();
-    let mut undecided = std::mem::take(&mut run.scratch.candidates);
     let first = holding.len();
+    let mut run = Run { program, scratch, event, audit, outline: outline::ANY, seen: Vec::new() };
+    run.find_candidates(holding);
+    let mut undecided = std::mem::take(&mut run.scratch.candidates);
     for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
         if stage != Stage::Immediate {
             run.look(stage, &undecided);
@@ -221,8 +220,55 @@ struct Run<'r, 'e> {
 }
 
 impl<'e> Run<'_, 'e> {
-    /// Gathers the trees that the event might satisfy, each once.
-    fn find_candidates(&mut self) {
+    /// Gathers the trees that the event might satisfy, each once; those that are decided by the classes of its values
+    /// go to `holding`.
+    fn find_candidates(&mut self, holding: &mut Vec<u32>) {
+        let program = self.program;
+        let members = outline::members_of_event(self.event);
+        let mut classes = std::mem::take(&mut self.scratch.classes);
+        classes.classify(program, self.event, self.audit, members, &mut |predicate| {
+            if predicate == NONE {
+                return outline::may_have_extra(program, self.event);
+            }
+            program.predicate(predicate).is_some_and(|predicate| self.test_now(predicate))
+        });
+        self.scratch.classes = classes;
+        if self.scratch.classes.decided().is_none() {
+            self.decide_by_classes();
+        }
+        let Some(Decided { outline, trees }) = self.scratch.classes.decided() else { return };
+        self.outline = *outline;
+        match trees {
+            Some((hold, undecided)) => {
+                holding.extend_from_slice(hold);
+                self.scratch.candidates.extend_from_slice(undecided);
+            }
+            None => self.look_up_candidates(),
+        }
+    }
+
+    /// Finds out what the classes of the event's values decide.
+    #[inline(never)]
+    fn decide_by_classes(&mut self) {
+        let program = self.program;
+        self.outline = outline::of_event(program, self.event, self.audit);
+        let (mut holding, mut undecided) = (Vec::new(), Vec::new());
+        for (tree, outline) in (0u32..).zip(&program.outlines) {
+            if self.outline & !outline != 0 {
+                continue;
+            }
+            match self.decide(tree, Stage::Class) {
+                Answer::Yes => holding.push(tree),
+                Answer::No => {}
+                Answer::Unknown => undecided.push(tree),
+            }
+        }
+        self.scratch.classes.remember(self.outline, &holding, &undecided);
+    }
+
+    /// Gathers the trees that the event might satisfy by what they are listed under, each once.
+    #[inline(never)]
+    fn look_up_candidates(&mut self) {
         let program = self.program;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         let mut listed = std::mem::take(&mut self.scratch.listed);
@@ -314,6 +360,9 @@ impl<'e> Run<'_, 'e> {
 
     /// What the view of the event has.
     fn see(&mut self, view: u32) -> Option<Value<'_>> {
+        if self.seen.is_empty() {
+            self.seen.resize(self.program.views.len(), (Seen::NotLooked, None));
+        }
         let (seen, _) = self.seen.get_mut(view as usize)?;
         if let Seen::NotLooked = seen {
             *seen = match self.program.view(view).and_then(|view| view.value(self.event)) {
@@ -381,6 +430,9 @@ impl<'e> Run<'_, 'e> {
             return known;
         }
         let Some(predicate) = self.program.predicate(id) else { return Answer::No };
+        if let Some(holds) = self.scratch.classes.answer(predicate.place) {
+            return if holds { Answer::Yes } else { Answer::No };
+        }
         if self.outline & !predicate.outline != 0 {
             return Answer::No;
         }
@@ -410,7 +462,7 @@ impl<'e> Run<'_, 'e> {
         self.await_predicates(stage, undecided);
         if !self.scratch.pending_fields.is_empty() {
             match stage {
-                Stage::Immediate => {}
+                Stage::Class | Stage::Immediate => {}
                 Stage::Head => self.walk_head(),
                 Stage::Body => self.walk_bodies(),
             }

@@ -142,6 +142,20 @@ pub enum AuditValue<'a> {
 pub trait AuditFields {
     /// Gives each value of the field to `each`; none where the field does not apply.
     fn values(&self, field: AuditField, each: &mut dyn FnMut(AuditValue<'_>));
+
+    /// What there is to know about fields with few values without asking for each, if that is to be had.
+    fn few(&self) -> Option<Few> {
+        None
+    }
+}
+
+/// The fields that have few values, and no lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Few {
+    /// A byte for each, and one for what makes some of them absent.
+    pub(crate) values: [u8; 9],
+    /// Whether any of `exec.*` has a value.
+    pub(crate) has_exec: bool,
 }
 
 /// Nothing was found.
@@ -165,6 +179,10 @@ impl AuditFields for Normalized<'_> {
             None => {}
         }
     }
+
+    fn few(&self) -> Option<Few> {
+        Some(Few { values: self.few_values(), has_exec: self.exec.is_some() })
+    }
 }
 
 /// A value as matchers see it.
@@ -187,6 +205,8 @@ impl Value<'_> {
 /// When an event's values of a field are known, cheapest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
+    /// By the classes of the event's values.
+    Class,
     /// At once: the view of the event or an earlier stage has it.
     Immediate,
     /// After a walk through the event's small members.

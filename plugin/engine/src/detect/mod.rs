@@ -16,6 +16,7 @@
 //! `*` means that it leads to anything else, objects included.
 
 mod builtin;
+mod classes;
 mod compile;
 mod condition;
 mod correlation;
@@ -39,7 +40,7 @@ mod tests;
 
 pub use correlation::{Alert, DEFAULT_GROUPS, MAX_GROUPS, State};
 pub use evaluate::Scratch;
-pub use fields::{AuditField, AuditFields, AuditValue};
+pub use fields::{AuditField, AuditFields, AuditValue, Few};
 
 use crate::hash::Numbering;
 use crate::problem::Problems;

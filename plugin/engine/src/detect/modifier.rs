@@ -376,6 +376,8 @@ struct Item<'b, 't> {
     /// Values that are compared as a whole, gathered because a set is looked up faster than they are
     /// compared one by one.
     plain: Vec<Box<[u8]>>,
+    /// Other strings of which any will do.
+    forms: Vec<Form>,
     /// Networks, gathered for the same reason.
     networks: Vec<Network>,
     /// How they are written, which tells them from others.
@@ -390,6 +392,7 @@ impl<'b, 't> Item<'b, 't> {
             chain,
             alternatives: Vec::new(),
             plain: Vec::new(),
+            forms: Vec::new(),
             networks: Vec::new(),
             network_key: Vec::new(),
         }
@@ -532,6 +535,7 @@ impl<'b, 't> Item<'b, 't> {
             match pattern.form {
                 // `all` wants each of them, which a set does not give.
                 Form::Exact(text) if !self.chain.all => self.plain.push(text),
+                form if !self.chain.all && form != Form::Anything => self.forms.push(form),
                 form => {
                     let pattern = Pattern { form, cased: pattern.cased };
                     self.pattern(pattern)?;
@@ -577,6 +581,17 @@ impl<'b, 't> Item<'b, 't> {
             let form = match <[_; 1]>::try_from(plain) {
                 Ok([only]) => Form::Exact(only),
                 Err(many) => Form::OneOf(many.into()),
+            };
+            let pattern = Pattern { form, cased: self.chain.cased };
+            self.pattern(pattern)?;
+        }
+        let mut forms = std::mem::take(&mut self.forms);
+        sort(&mut forms);
+        forms.dedup();
+        if !forms.is_empty() {
+            let form = match <[_; 1]>::try_from(forms) {
+                Ok([only]) => only,
+                Err(many) => Form::AnyOf(many.into()),
             };
             let pattern = Pattern { form, cased: self.chain.cased };
             self.pattern(pattern)?;

@@ -119,7 +119,7 @@ impl Group {
                 Some(Found::Raw(raw)) => self.place(raw.text().map_or(raw.0, |text| text.raw())),
             },
             Question::Has(member) => present(event.may_have(*member)),
-            Question::HasExtraAskedFor => present(event.user.has_more || has_extra_asked_for(program, event)),
+            Question::HasExtraAskedFor => present(may_have_extra(program, event)),
         }
     }
 
@@ -158,8 +158,11 @@ impl Group {
 
 const EXTRA: &[u8] = b"extra";
 
-/// Whether `user.extra` has a member that begins like one of the paths that lead there.
-fn has_extra_asked_for(program: &Program, event: &Event<'_>) -> bool {
+/// Whether `user.extra` may have a member that begins like one of the paths that lead there.
+pub(crate) fn may_have_extra(program: &Program, event: &Event<'_>) -> bool {
+    if event.user.has_more {
+        return true;
+    }
     let (Some(asked_for), Some(extra)) = (program.path(program.user_extra), event.user.extra) else {
         return false;
     };
@@ -206,6 +209,17 @@ pub(crate) fn of_event(program: &Program, event: &Event<'_>, audit: &dyn AuditFi
         first += group.len();
     }
     bits
+}
+
+/// Which members an event has, a bit for each question about one.
+pub(crate) fn members_of_event(event: &Event<'_>) -> u16 {
+    let mut members = 0;
+    for group in GROUPS {
+        if let Question::Has(member) = group.question {
+            members = members << 1 | u16::from(event.may_have(member));
+        }
+    }
+    members
 }
 
 /// The bits with which a test can hold, and those with which it can fail.

@@ -5,7 +5,7 @@
 //! larger than the rest of the engine.
 
 use super::literals;
-use crate::json::{equal_in_any_case, position, position_in_either_case};
+use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
 use std::sync::{Arc, OnceLock};
 
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
@@ -66,7 +66,7 @@ pub(crate) fn parse_wildcards(text: &str) -> Vec<Part> {
 }
 
 /// One step of a pattern with wildcards in odd places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Byte(u8),
     Any,
@@ -74,7 +74,7 @@ pub(crate) enum Step {
 }
 
 /// A string pattern by its form: the plainer the form, the cheaper.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
     /// `*`
     Anything,
@@ -85,6 +85,8 @@ pub(crate) enum Form {
     Suffix(Box<[u8]>),
     Contains(Box<[u8]>),
     Steps(Box<[Step]>),
+    /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`].
+    AnyOf(Box<[Form]>),
 }
 
 /// A string pattern. Unless `cased`, its letters are in lower case.
@@ -128,19 +130,43 @@ impl Pattern {
     /// What no two patterns have in common.
     pub(crate) fn key(&self) -> Vec<u8> {
         let mut key = vec![u8::from(self.cased)];
+        for form in self.forms() {
+            form.add_key(&mut key);
+            // No byte of UTF-8, and of no form.
+            key.push(0xfe);
+        }
+        key
+    }
+
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        self.forms().iter().any(|form| form.is_match(text, self.cased))
+    }
+
+    /// The forms of which a text has to have one.
+    pub(crate) fn forms(&self) -> &[Form] {
+        match &self.form {
+            Form::AnyOf(forms) => forms,
+            form => std::slice::from_ref(form),
+        }
+    }
+}
+
+impl Form {
+    /// Appends what no two forms have in common.
+    fn add_key(&self, key: &mut Vec<u8>) {
         let mut add = |form: u8, text: &[u8]| {
             key.push(form);
             key.extend_from_slice(text);
         };
-        match &self.form {
-            Form::Anything => add(b'*', b""),
-            Form::Exact(text) => add(b'=', text),
+        match self {
+            Self::Anything => add(b'*', b""),
+            Self::Exact(text) => add(b'=', text),
             // No byte of UTF-8 between them.
-            Form::OneOf(texts) => texts.iter().for_each(|text| add(0xff, text)),
-            Form::Prefix(text) => add(b'^', text),
-            Form::Suffix(text) => add(b'$', text),
-            Form::Contains(text) => add(b'~', text),
-            Form::Steps(steps) => {
+            Self::OneOf(texts) => texts.iter().for_each(|text| add(0xff, text)),
+            Self::Prefix(text) => add(b'^', text),
+            Self::Suffix(text) => add(b'$', text),
+            Self::Contains(text) => add(b'~', text),
+            Self::Steps(steps) => {
                 for step in steps {
                     match step {
                         Step::Byte(byte) => add(b'.', &[*byte]),
@@ -149,20 +175,20 @@ impl Pattern {
                     }
                 }
             }
+            Self::AnyOf(_) => {}
         }
-        key
     }
 
-    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        let cased = self.cased;
-        match &self.form {
-            Form::Anything => true,
-            Form::Exact(what) => equal(text, what, cased),
-            Form::OneOf(sorted) => one_of(text, sorted, cased),
-            Form::Prefix(what) => text.get(..what.len()).is_some_and(|start| equal(start, what, cased)),
-            Form::Suffix(what) => ends_with(text, what, cased),
-            Form::Contains(what) => contains(text, what, cased),
-            Form::Steps(steps) => follows(text, steps, cased),
+    fn is_match(&self, text: &[u8], cased: bool) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Exact(what) => equal(text, what, cased),
+            Self::OneOf(sorted) => one_of(text, sorted, cased),
+            Self::Prefix(what) => text.get(..what.len()).is_some_and(|start| equal(start, what, cased)),
+            Self::Suffix(what) => ends_with(text, what, cased),
+            Self::Contains(what) => contains(text, what, cased),
+            Self::Steps(steps) => follows(text, steps, cased),
+            Self::AnyOf(_) => false,
         }
     }
 }
@@ -181,12 +207,18 @@ pub(crate) fn ends_with(text: &[u8], what: &[u8], cased: bool) -> bool {
 pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
     let Some(first) = what.first() else { return true };
     let Some(last_start) = text.len().checked_sub(what.len()) else { return false };
-    let position = |text| {
-        if cased { position(text, *first) } else { position_in_either_case(text, first.to_ascii_lowercase()) }
+    // Two bytes are seldom found where the rest is not.
+    let pair = what.first_chunk::<2>();
+    let position = |text| match pair {
+        Some(pair) if cased => position_of_pair(text, *pair, false),
+        Some(pair) => position_of_pair(text, pair.map(|byte| byte.to_ascii_lowercase()), true),
+        None if cased => position(text, *first),
+        None => position_in_either_case(text, first.to_ascii_lowercase()),
     };
+    let overlap = usize::from(pair.is_some());
     let mut rest = text;
     let mut starts = last_start + 1;
-    while let Some(at) = rest.get(..starts).and_then(position) {
+    while let Some(at) = rest.get(..starts + overlap).and_then(position) {
         if rest.get(at..at + what.len()).is_some_and(|part| equal(part, what, cased)) {
             return true;
         }

@@ -50,16 +50,45 @@ pub(crate) fn position_in_either_case(text: &[u8], lower: u8) -> Option<usize> {
 
 #[inline(always)]
 fn find(text: &[u8], wanted: u64, disregard: u64) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
     let mut pos = 0;
-    while let Some(word) = word(text, pos) {
-        let found = below((word | disregard) ^ wanted, 1);
+    for &word in words {
+        let found = below((u64::from_le_bytes(word) | disregard) ^ wanted, 1);
         if found != 0 {
             return Some(pos + (found.trailing_zeros() >> 3) as usize);
         }
         pos += 8;
     }
-    let rest = text.get(pos..)?;
     rest.iter().position(|byte| byte | disregard as u8 == wanted as u8).map(|at| pos + at)
+}
+
+/// Where in `text` two bytes first stand one after the other; lower-case letters in either case if `any_case`.
+#[inline]
+pub(crate) fn position_of_pair(text: &[u8], pair: [u8; 2], any_case: bool) -> Option<usize> {
+    let case = |byte: u8| if any_case && byte.is_ascii_lowercase() { CASE } else { 0 };
+    let [(first, first_case), (second, second_case)] = pair.map(|byte| (every(byte), case(byte)));
+    let differ = |one: u64, next: u64| (one | first_case) ^ first | (next | second_case) ^ second;
+    let (words, rest) = text.as_chunks::<8>();
+    // The byte before a word stands in its lowest bits; before the first, one that is no part of the pair.
+    let mut before = u64::from(!pair[0] & !case(pair[0]) as u8);
+    let mut pos = 0;
+    for &word in words {
+        let word = u64::from_le_bytes(word);
+        let found = below(differ(word << 8 | before, word), 1);
+        if found != 0 {
+            return (pos + (found.trailing_zeros() >> 3) as usize).checked_sub(1);
+        }
+        before = word >> 56;
+        pos += 8;
+    }
+    for &byte in rest {
+        if differ(before, u64::from(byte)) & 0xff == 0 {
+            return pos.checked_sub(1);
+        }
+        before = u64::from(byte);
+        pos += 1;
+    }
+    None
 }
 
 /// Whether each byte is a visible ASCII character or, if `lowest` is one, a space, and none is a quote or a backslash.
@@ -78,6 +107,17 @@ pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
         pos += 8;
     }
     text.get(pos..).unwrap_or_default().iter().all(|&byte| is_plain(every(byte)))
+}
+
+/// Whether two texts are the same.
+#[inline]
+pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let same = |(left, right): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*left) == u64::from_le_bytes(*right);
+    left.len() == right.len()
+        && left_rest.len() == right_rest.len()
+        && left_rest.iter().zip(right_rest).all(|(left, right)| left == right)
+        && left.iter().zip(right).all(same)
 }
 
 /// Whether two texts are the same but for the case of ASCII letters.
@@ -110,11 +150,30 @@ mod tests {
             byte: u8,
         ) {
             prop_assert_eq!(position(&text, byte), text.iter().position(|&b| b == byte));
+            for same_length in [true, false] {
+                let mut changed = text.clone();
+                match changed.last_mut() {
+                    Some(last) if same_length => *last ^= 1,
+                    _ => changed.push(byte),
+                }
+                prop_assert!(!same(&text, &changed));
+            }
+            prop_assert!(same(&text, &text.clone()));
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
                 position_in_either_case(&text, lower),
                 text.iter().position(|b| b.to_ascii_lowercase() == lower)
             );
+            for any_case in [false, true] {
+                let folded = |b: u8| if any_case { b.to_ascii_lowercase() } else { b };
+                let at = text.first_chunk().map_or(0, |first: &[u8; 2]| usize::from(first[0]) % (text.len() - 1));
+                let pair = text.get(at..).and_then(<[u8]>::first_chunk).map_or([lower, byte], |pair: &[u8; 2]| *pair);
+                let pair = pair.map(folded);
+                prop_assert_eq!(
+                    position_of_pair(&text, pair, any_case),
+                    text.windows(2).position(|two| [folded(two[0]), folded(two[1])] == pair)
+                );
+            }
             for lowest in [b' ', b'!'] {
                 let plain = |b: &u8| (lowest..=b'~').contains(b) && *b != b'"' && *b != b'\\';
                 prop_assert_eq!(is_plain(&text, lowest), text.iter().all(plain));

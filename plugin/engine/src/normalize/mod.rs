@@ -277,6 +277,21 @@ impl Normalized<'_> {
         })
     }
 
+    /// What all fields say that have few values and are no lists: where it is the same, so are they.
+    pub(crate) fn few_values(&self) -> [u8; 9] {
+        [
+            self.operator_source as u8,
+            self.operator_type as u8,
+            self.source_scope.map_or(u8::MAX, |scope| scope as u8),
+            u8::from(self.source_high_risk),
+            self.resource_class as u8,
+            self.action as u8,
+            self.outcome.map_or(u8::MAX, |outcome| outcome as u8),
+            u8::from(self.dry_run),
+            u8::from(self.operator.is_empty()) << 1 | u8::from(self.is_process),
+        ]
+    }
+
     /// The value of the field of that name; to read one often, resolve it once with [`AuditField::named`].
     #[must_use]
     pub fn field(&self, name: &str) -> Option<FieldValue<'_>> {

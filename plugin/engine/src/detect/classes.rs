@@ -1,0 +1,376 @@
+//! Values that come again: what all tests of some fields say of one is found out once.
+//!
+//! The same few users, programs and addresses ask for the same few resources all day. A [`Dimension`] is a group of fields
+//! that come together; values of which each test says the same are of one *class*. An event has one class in each
+//! dimension, and by these alone most trees are decided; what they decide is kept for the next event with the same
+//! classes. (Packet filters do this to look at a header once: recursive flow classification.)
+//!
+//! Nothing is believed by a hash: values are kept, and compared. Whoever makes up a new value for each event makes each
+//! as dear as a first one, and pushes others out, which makes them dear once more; the tables do not grow.
+
+use super::compile::{Dimension, Program};
+use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
+use crate::json::same;
+use crate::record::{Event, Member};
+
+/// How many values of a dimension are remembered. A power of two: a value's hash says where it stands.
+const VALUES: usize = 256;
+
+/// How long a value may be that is remembered. User agents and lists of groups are shorter.
+const LONGEST_VALUE: usize = 1 << 10;
+
+/// How many classes of one dimension are told apart before all is forgotten. Who writes values that fulfil each of its
+/// tests or not at will can make two to the power of their number.
+const MOST_CLASSES: usize = 255;
+
+/// For how many combinations of classes it is remembered what they decide. A power of two.
+const COMBINATIONS: usize = 1024;
+
+/// How many undecided trees are remembered of one combination. Where there are more, an index finds fewer.
+const MOST_UNDECIDED: usize = 64;
+
+/// Fields whose values come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// What `user` says, and whether its `extra` has a member that is asked for.
+    User,
+    ImpersonatedUser,
+    /// What is asked for, and how that ended.
+    Request,
+    /// For what kind of thing.
+    Kind,
+    Namespace,
+    UserAgent,
+    Operator,
+    Address,
+    /// What [`AuditFields::few`] has.
+    Few,
+    /// Of commands, those come again that programs run; of those that people do, there are few.
+    Exec,
+    /// What is known after the rules.
+    Findings,
+}
+
+impl Together {
+    /// With what the values of a field come, if they come again in many events: not those that tell one event from
+    /// the other.
+    pub(crate) fn of(source: &Source, views: &[View]) -> Option<Self> {
+        Some(match source {
+            Source::Audit(field) => match field {
+                AuditField::Operator => Self::Operator,
+                AuditField::SourceIp | AuditField::SourceIps => Self::Address,
+                AuditField::OperatorSource
+                | AuditField::OperatorType
+                | AuditField::SourceScope
+                | AuditField::SourceHighRisk
+                | AuditField::ResourceClass
+                | AuditField::Action
+                | AuditField::Outcome
+                | AuditField::DryRun => Self::Few,
+                AuditField::ExecContainer
+                | AuditField::ExecCommand
+                | AuditField::ExecStdin
+                | AuditField::ExecTty
+                | AuditField::ExecPorts
+                | AuditField::ExecImage
+                | AuditField::ExecCopy => Self::Exec,
+                AuditField::Level
+                | AuditField::PolicyRule
+                | AuditField::Severity
+                | AuditField::Rules
+                | AuditField::Tags
+                | AuditField::Alerts
+                | AuditField::AlertRule
+                | AuditField::AlertSeverity => Self::Findings,
+                AuditField::AlertCount | AuditField::AlertValue | AuditField::Message | AuditField::Error => {
+                    return None;
+                }
+            },
+            Source::View(view) => match views.get(*view as usize)? {
+                View::Username | View::Uid => Self::User,
+                View::ImpersonatedUsername => Self::ImpersonatedUser,
+                View::ResponseCode | View::Top(Member::Verb | Member::Stage | Member::Level) => Self::Request,
+                View::Top(Member::UserAgent) => Self::UserAgent,
+                View::Top(_) => return None,
+                View::Reference(Reference::Namespace) => Self::Namespace,
+                View::Reference(Reference::Name) => return None,
+                View::Reference(_) => Self::Kind,
+            },
+            Source::Groups => Self::User,
+            Source::Path(_) | Source::Bare | Source::Keyword => return None,
+        })
+    }
+}
+
+/// What is remembered, for one program.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    dimensions: Vec<Known>,
+    combinations: Vec<Combination>,
+    /// The event's classes, one for each dimension.
+    classes: Vec<u16>,
+    /// What else [`Combination`] is about: which members the event has.
+    members: u16,
+    /// Where the combination stands or is to stand.
+    place: usize,
+    /// Room for a value that is put together.
+    value: Vec<u8>,
+}
+
+/// What is known of one field's values.
+#[derive(Debug, Default)]
+struct Known {
+    /// Empty until the first value has come, then [`VALUES`] of them.
+    values: Vec<Familiar>,
+    /// For each class a bit for each of the field's tests.
+    classes: Vec<Box<[u64]>>,
+}
+
+/// A value that has come.
+#[derive(Debug, Clone, Default)]
+struct Familiar {
+    form: Form,
+    value: Box<[u8]>,
+    class: u16,
+}
+
+/// How a value is written down: the same bytes say something else in another form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// None has come.
+    #[default]
+    Vacant,
+    /// There is no value.
+    Absent,
+    /// What stands between the quotes of a string.
+    Text,
+    /// JSON.
+    Raw,
+    /// What [`AuditFields::few`] gives.
+    Few,
+    /// Values of several fields, one after the other.
+    Several,
+}
+
+/// What the classes of an event decide.
+#[derive(Debug, Default)]
+struct Combination {
+    classes: Box<[u16]>,
+    members: u16,
+    decided: Decided,
+}
+
+/// What is decided of the trees.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Decided {
+    /// The outline of an event of these classes.
+    pub(crate) outline: u64,
+    /// The trees that hold, and those that are not decided; none where those are too many to be kept.
+    pub(crate) trees: Option<(Box<[u32]>, Box<[u32]>)>,
+}
+
+/// Where the answer to a test stands: the dimension and the bit.
+pub(crate) type Place = Option<(u16, u16)>;
+
+impl Classes {
+    /// Forgets everything, for another program.
+    pub(crate) fn begin(&mut self, program: &Program) {
+        *self = Self::default();
+        self.dimensions.resize_with(program.dimensions.len(), Known::default);
+        self.combinations.resize_with(COMBINATIONS, Combination::default);
+    }
+
+    /// Finds the classes of an event. `members` says which members it has; `test` whether a test holds, or for
+    /// [`NONE`] whether `user.extra` has what is asked for.
+    pub(crate) fn classify(
+        &mut self,
+        program: &Program,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        members: u16,
+        test: &mut dyn FnMut(u32) -> bool,
+    ) {
+        self.members = members;
+        self.classes.clear();
+        let mut hash = u64::from(members);
+        for (at, dimension) in program.dimensions.iter().enumerate() {
+            let class = self.class(at, dimension, program, event, audit, test);
+            self.classes.push(class);
+            hash = mixed(hash, u64::from(class));
+        }
+        self.place = place_of(hash, COMBINATIONS);
+    }
+
+    /// What the classes of the last event decide, if that is known.
+    pub(crate) fn decided(&self) -> Option<&Decided> {
+        let combination = self.combinations.get(self.place)?;
+        let known = combination.members == self.members && combination.classes[..] == self.classes[..];
+        known.then_some(&combination.decided)
+    }
+
+    /// Remembers what the classes of the last event decide.
+    pub(crate) fn remember(&mut self, outline: u64, holding: &[u32], undecided: &[u32]) {
+        if let Some(combination) = self.combinations.get_mut(self.place) {
+            let trees = (undecided.len() <= MOST_UNDECIDED).then(|| (holding.into(), undecided.into()));
+            *combination = Combination {
+                classes: self.classes.as_slice().into(),
+                members: self.members,
+                decided: Decided { outline, trees },
+            };
+        }
+    }
+
+    /// Whether a test holds by the classes of the last event, if it is of a field that has any.
+    #[inline]
+    pub(crate) fn answer(&self, place: Place) -> Option<bool> {
+        let (dimension, bit) = place?;
+        let class = *self.classes.get(usize::from(dimension))?;
+        let bits = self.dimensions.get(usize::from(dimension))?.classes.get(usize::from(class))?;
+        bits.get(usize::from(bit / 64)).map(|word| word >> (bit % 64) & 1 == 1)
+    }
+
+    /// The class of the event's value in a dimension.
+    fn class(
+        &mut self,
+        at: usize,
+        dimension: &Dimension,
+        program: &Program,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        test: &mut dyn FnMut(u32) -> bool,
+    ) -> u16 {
+        let mut put_together = std::mem::take(&mut self.value);
+        let (form, value) = dimension.value(program, event, audit, &mut put_together);
+        let class = self.class_of(at, form, value, dimension, test);
+        self.value = put_together;
+        class
+    }
+
+    fn class_of(
+        &mut self,
+        at: usize,
+        form: Form,
+        value: &[u8],
+        dimension: &Dimension,
+        test: &mut dyn FnMut(u32) -> bool,
+    ) -> u16 {
+        let Some(known) = self.dimensions.get_mut(at) else { return 0 };
+        let place = place_of(hash_of(form, value), VALUES);
+        // Two values that are in each other's way have a place each.
+        for place in [place, place ^ 1] {
+            if let Some(familiar) = known.values.get(place)
+                && familiar.form == form
+                && same(&familiar.value, value)
+            {
+                return familiar.class;
+            }
+        }
+        let mut bits = vec![0u64; dimension.predicates.len().div_ceil(64)].into_boxed_slice();
+        for (bit, &predicate) in dimension.predicates.iter().enumerate() {
+            if test(predicate)
+                && let Some(word) = bits.get_mut(bit / 64)
+            {
+                *word |= 1 << (bit % 64);
+            }
+        }
+        let class = match known.classes.iter().position(|class| *class == bits) {
+            Some(class) => class,
+            None => {
+                if known.classes.len() == MOST_CLASSES {
+                    self.combinations
+                        .iter_mut()
+                        .for_each(|combination| *combination = Combination::default());
+                    *known = Known::default();
+                }
+                known.classes.push(bits);
+                known.classes.len() - 1
+            }
+        };
+        let class = u16::try_from(class).unwrap_or_default();
+        if value.len() <= LONGEST_VALUE {
+            known.values.resize_with(VALUES, Familiar::default);
+            known.values.swap(place, place ^ 1);
+            if let Some(familiar) = known.values.get_mut(place) {
+                *familiar = Familiar { form, value: value.into(), class };
+            }
+        }
+        class
+    }
+}
+
+impl Dimension {
+    /// The event's value, as it is written.
+    fn value<'v>(
+        &self,
+        program: &Program,
+        event: &Event<'v>,
+        audit: &dyn AuditFields,
+        put_together: &'v mut Vec<u8>,
+    ) -> (Form, &'v [u8]) {
+        let member = |member| event.get(member).map_or((Form::Absent, &b""[..]), |raw| (Form::Raw, raw.0));
+        put_together.clear();
+        let few = audit.few();
+        match self.together {
+            Together::User => return member(Member::User),
+            Together::ImpersonatedUser => return member(Member::ImpersonatedUser),
+            Together::UserAgent => return member(Member::UserAgent),
+            Together::Exec if few.is_some_and(|few| !few.has_exec) => return (Form::Absent, b""),
+            Together::Few if let Some(few) = few => {
+                put_together.extend_from_slice(&few.values);
+                return (Form::Few, put_together);
+            }
+            _ => {}
+        }
+        for &field in &self.fields {
+            match program.field(field).map(|field| &field.source) {
+                Some(Source::Audit(field)) => {
+                    audit.values(*field, &mut |value| match value {
+                        AuditValue::Text(text) => push(put_together, b't', text),
+                        AuditValue::Integer(number) => push(put_together, b'i', &number.to_le_bytes()),
+                        AuditValue::Bool(value) => push(put_together, b'b', &[u8::from(value)]),
+                    });
+                    put_together.push(b'.');
+                }
+                Some(&Source::View(view)) => match program.view(view).and_then(|view| view.value(event)) {
+                    Some(Found::Text(text)) if self.fields.len() == 1 => return (Form::Text, text.raw()),
+                    Some(Found::Raw(raw)) if self.fields.len() == 1 => return (Form::Raw, raw.0),
+                    Some(Found::Text(text)) => push(put_together, b't', text.raw()),
+                    Some(Found::Raw(raw)) => push(put_together, b'r', raw.0),
+                    None => put_together.push(b'-'),
+                },
+                _ => {}
+            }
+        }
+        (Form::Several, put_together)
+    }
+}
+
+/// Appends a value of several, such that nobody can take two for one.
+fn push(values: &mut Vec<u8>, form: u8, value: &[u8]) {
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    values.extend_from_slice(&(length << 8 | u32::from(form)).to_le_bytes());
+    values.extend_from_slice(value);
+}
+
+fn hash_of(form: Form, value: &[u8]) -> u64 {
+    let mut hash = mixed(form as u64, value.len() as u64);
+    let (whole, rest) = value.as_chunks();
+    for &word in whole {
+        hash = mixed(hash, u64::from_le_bytes(word));
+    }
+    let mut last = 0;
+    for &byte in rest {
+        last = last << 8 | u64::from(byte);
+    }
+    mixed(hash, last)
+}
+
+#[inline(always)]
+fn mixed(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Where something with that hash stands in a table of that length, a power of two.
+fn place_of(hash: u64, length: usize) -> usize {
+    (hash >> 32) as usize & (length - 1)
+}
