@@ -6,8 +6,9 @@ use crate::detect::{self, Alert, RuleId};
 use crate::emit::{self, Edits};
 use crate::explain::{Cause, Unwatched, Witness};
 use crate::json;
-use crate::policy::{Level, trim};
-use crate::record::{Bodies, Envelope, Event, List, Nature, TopLevel, Touched, Unreadable};
+use crate::normalize;
+use crate::policy::{self, Level, trim};
+use crate::record::{Bodies, Envelope, Event, Familiar, List, Nature, TopLevel, Touched, Unreadable};
 use std::fmt;
 use std::ops::Range;
 
@@ -43,6 +44,9 @@ pub struct Engine {
 
 #[derive(Debug, Default)]
 struct Scratch {
+    familiar: Familiar,
+    policy: policy::Memory,
+    normalizer: normalize::Memory,
     edits: Edits,
     cuts: Vec<Range<usize>>,
     rules: detect::Scratch,
@@ -300,10 +304,11 @@ impl Engine {
         let key = self.config.output_key.as_bytes();
         let scratch = &mut self.scratch;
 
-        let mut event = Event::read_head(text, key)?;
+        let mut event = Event::read_head(text, key, Some(&mut scratch.familiar))?;
 
         // What ran in a container is no request: the policy says nothing about it.
-        let decision = (!matches!(nature, Some(Nature::Command(_)))).then(|| policy.evaluate(&event));
+        let decision = (!matches!(nature, Some(Nature::Command(_))))
+            .then(|| policy.evaluate_with(&event, &mut scratch.policy));
         if let Some(decision) = &decision {
             witness.decided(policy, &event, decision);
             if decision.stage_omitted && witness.drops(Cause::Stage) {
@@ -314,7 +319,8 @@ impl Engine {
             }
         }
         let level = decision.map(|decision| decision.level_of(&event));
-        event.read_rest(key, level.map_or(Bodies::Both, kept_bodies))?;
+        let bodies = level.map_or(Bodies::Both, kept_bodies);
+        event.read_rest(key, bodies, Some(&mut scratch.familiar))?;
         if let Some(code) = event.response_code()
             && self.config.omit_response_codes.contains(&code)
             && witness.drops(Cause::ResponseCode(code))
@@ -325,7 +331,7 @@ impl Engine {
             return Err(Refused::NotUtf8);
         }
 
-        let mut normalized = normalizer.normalize(&event);
+        let mut normalized = normalizer.normalize_with(&event, &mut scratch.normalizer);
         match nature {
             Some(Nature::Command(exec)) => normalized.set_process(exec.clone()),
             Some(Nature::Rebuilt) => normalized.set_without_query(),

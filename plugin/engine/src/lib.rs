@@ -25,6 +25,7 @@ pub mod record;
 mod hash;
 pub mod json;
 pub mod problem;
+mod recent;
 mod sort;
 mod sorted;
 pub mod yaml;

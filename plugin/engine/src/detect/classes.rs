@@ -5,19 +5,15 @@
 //! dimension, and by these alone most trees are decided; what they decide is kept for the next event with the same
 //! classes. (Packet filters do this to look at a header once: recursive flow classification.)
 //!
-//! Nothing is believed by a hash: values are kept, and compared. Whoever makes up a new value for each event makes each
-//! as dear as a first one, and pushes others out, which makes them dear once more; the tables do not grow.
+//! What comes again is remembered as [`recent`](crate::recent) says.
 
 use super::compile::{Dimension, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
-use crate::json::same;
+use crate::recent::{Recent, push_part};
 use crate::record::{Event, Member};
 
-/// How many values of a dimension are remembered. A power of two: a value's hash says where it stands.
+/// How many values of a dimension are remembered. A power of two.
 const VALUES: usize = 256;
-
-/// How long a value may be that is remembered. User agents and lists of groups are shorter.
-const LONGEST_VALUE: usize = 1 << 10;
 
 /// How many classes of one dimension are told apart before all is forgotten. Who writes values that fulfil each of its
 /// tests or not at will can make two to the power of their number.
@@ -118,34 +114,25 @@ pub(crate) struct Classes {
 }
 
 /// What is known of one field's values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    /// Empty until the first value has come, then [`VALUES`] of them.
-    values: Vec<Familiar>,
+    /// The class of each value.
+    values: Recent<u16>,
     /// For each class a bit for each of the field's tests.
     classes: Vec<Box<[u64]>>,
 }
 
-/// A value that has come.
-#[derive(Debug, Clone, Default)]
-struct Familiar {
-    form: Form,
-    value: Box<[u8]>,
-    class: u16,
-}
-
 /// How a value is written down: the same bytes say something else in another form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy)]
 enum Form {
-    /// None has come.
-    #[default]
-    Vacant,
     /// There is no value.
     Absent,
     /// What stands between the quotes of a string.
     Text,
     /// JSON.
     Raw,
+    /// The number of a member's value: [`Event::number`].
+    Number,
     /// What [`AuditFields::few`] gives.
     Few,
     /// Values of several fields, one after the other.
@@ -176,7 +163,7 @@ impl Classes {
     /// Forgets everything, for another program.
     pub(crate) fn begin(&mut self, program: &Program) {
         *self = Self::default();
-        self.dimensions.resize_with(program.dimensions.len(), Known::default);
+        self.dimensions.resize_with(program.dimensions.len(), Known::new);
         self.combinations.resize_with(COMBINATIONS, Combination::default);
     }
 
@@ -198,7 +185,7 @@ impl Classes {
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
         }
-        self.place = place_of(hash, COMBINATIONS);
+        self.place = (hash >> 32) as usize & (COMBINATIONS - 1);
     }
 
     /// What the classes of the last event decide, if that is known.
@@ -255,15 +242,8 @@ impl Classes {
         test: &mut dyn FnMut(u32) -> bool,
     ) -> u16 {
         let Some(known) = self.dimensions.get_mut(at) else { return 0 };
-        let place = place_of(hash_of(form, value), VALUES);
-        // Two values that are in each other's way have a place each.
-        for place in [place, place ^ 1] {
-            if let Some(familiar) = known.values.get(place)
-                && familiar.form == form
-                && same(&familiar.value, value)
-            {
-                return familiar.class;
-            }
+        if let Some(class) = known.values.get(form as u8, value) {
+            return class;
         }
         let mut bits = vec![0u64; dimension.predicates.len().div_ceil(64)].into_boxed_slice();
         for (bit, &predicate) in dimension.predicates.iter().enumerate() {
@@ -280,21 +260,21 @@ impl Classes {
                     self.combinations
                         .iter_mut()
                         .for_each(|combination| *combination = Combination::default());
-                    *known = Known::default();
+                    *known = Known::new();
                 }
                 known.classes.push(bits);
                 known.classes.len() - 1
             }
         };
         let class = u16::try_from(class).unwrap_or_default();
-        if value.len() <= LONGEST_VALUE {
-            known.values.resize_with(VALUES, Familiar::default);
-            known.values.swap(place, place ^ 1);
-            if let Some(familiar) = known.values.get_mut(place) {
-                *familiar = Familiar { form, value: value.into(), class };
-            }
-        }
+        known.values.put(form as u8, value, class);
         class
+    }
+}
+
+impl Known {
+    fn new() -> Self {
+        Self { values: Recent::new(VALUES), classes: Vec::new() }
     }
 }
 
@@ -307,13 +287,22 @@ impl Dimension {
         audit: &dyn AuditFields,
         put_together: &'v mut Vec<u8>,
     ) -> (Form, &'v [u8]) {
-        let member = |member| event.get(member).map_or((Form::Absent, &b""[..]), |raw| (Form::Raw, raw.0));
         put_together.clear();
         let few = audit.few();
+        let member = match self.together {
+            Together::User => Some(Member::User),
+            Together::ImpersonatedUser => Some(Member::ImpersonatedUser),
+            Together::UserAgent => Some(Member::UserAgent),
+            _ => None,
+        };
+        if let Some(member) = member {
+            if let Some(number) = event.number(member) {
+                put_together.extend_from_slice(&number.to_le_bytes());
+                return (Form::Number, put_together);
+            }
+            return event.get(member).map_or((Form::Absent, b""), |raw| (Form::Raw, raw.0));
+        }
         match self.together {
-            Together::User => return member(Member::User),
-            Together::ImpersonatedUser => return member(Member::ImpersonatedUser),
-            Together::UserAgent => return member(Member::UserAgent),
             Together::Exec if few.is_some_and(|few| !few.has_exec) => return (Form::Absent, b""),
             Together::Few if let Some(few) = few => {
                 put_together.extend_from_slice(&few.values);
@@ -325,17 +314,17 @@ impl Dimension {
             match program.field(field).map(|field| &field.source) {
                 Some(Source::Audit(field)) => {
                     audit.values(*field, &mut |value| match value {
-                        AuditValue::Text(text) => push(put_together, b't', text),
-                        AuditValue::Integer(number) => push(put_together, b'i', &number.to_le_bytes()),
-                        AuditValue::Bool(value) => push(put_together, b'b', &[u8::from(value)]),
+                        AuditValue::Text(text) => push_part(put_together, b't', text),
+                        AuditValue::Integer(number) => push_part(put_together, b'i', &number.to_le_bytes()),
+                        AuditValue::Bool(value) => push_part(put_together, b'b', &[u8::from(value)]),
                     });
                     put_together.push(b'.');
                 }
                 Some(&Source::View(view)) => match program.view(view).and_then(|view| view.value(event)) {
                     Some(Found::Text(text)) if self.fields.len() == 1 => return (Form::Text, text.raw()),
                     Some(Found::Raw(raw)) if self.fields.len() == 1 => return (Form::Raw, raw.0),
-                    Some(Found::Text(text)) => push(put_together, b't', text.raw()),
-                    Some(Found::Raw(raw)) => push(put_together, b'r', raw.0),
+                    Some(Found::Text(text)) => push_part(put_together, b't', text.raw()),
+                    Some(Found::Raw(raw)) => push_part(put_together, b'r', raw.0),
                     None => put_together.push(b'-'),
                 },
                 _ => {}
@@ -345,32 +334,7 @@ impl Dimension {
     }
 }
 
-/// Appends a value of several, such that nobody can take two for one.
-fn push(values: &mut Vec<u8>, form: u8, value: &[u8]) {
-    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-    values.extend_from_slice(&(length << 8 | u32::from(form)).to_le_bytes());
-    values.extend_from_slice(value);
-}
-
-fn hash_of(form: Form, value: &[u8]) -> u64 {
-    let mut hash = mixed(form as u64, value.len() as u64);
-    let (whole, rest) = value.as_chunks();
-    for &word in whole {
-        hash = mixed(hash, u64::from_le_bytes(word));
-    }
-    let mut last = 0;
-    for &byte in rest {
-        last = last << 8 | u64::from(byte);
-    }
-    mixed(hash, last)
-}
-
 #[inline(always)]
 fn mixed(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Where something with that hash stands in a table of that length, a power of two.
-fn place_of(hash: u64, length: usize) -> usize {
-    (hash >> 32) as usize & (length - 1)
 }

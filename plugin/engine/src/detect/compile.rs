@@ -616,7 +616,7 @@ fn cost(matcher: &Matcher) -> u32 {
             Form::OneOf(_) => 2,
             Form::Contains(_) => 4,
             Form::Steps(_) => 5,
-            Form::AnyOf(_) => 6,
+            Form::AnyOf(..) => 6,
         },
     }
 }
@@ -795,7 +795,7 @@ impl<'p> Indexer<'p> {
                     (vec![part.to_vec()], false)
                 }
                 Form::Steps(steps) => (vec![longest_run(steps)], false),
-                Form::Anything | Form::AnyOf(_) => (vec![Vec::new()], false),
+                Form::Anything | Form::AnyOf(..) => (vec![Vec::new()], false),
             }
         };
         let (mut strings, whole): (Vec<Vec<u8>>, bool) = match matcher {

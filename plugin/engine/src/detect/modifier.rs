@@ -589,11 +589,7 @@ impl<'b, 't> Item<'b, 't> {
         sort(&mut forms);
         forms.dedup();
         if !forms.is_empty() {
-            let form = match <[_; 1]>::try_from(forms) {
-                Ok([only]) => only,
-                Err(many) => Form::AnyOf(many.into()),
-            };
-            let pattern = Pattern { form, cased: self.chain.cased };
+            let pattern = Pattern { form: Form::any_of(forms), cased: self.chain.cased };
             self.pattern(pattern)?;
         }
         if !self.networks.is_empty() {

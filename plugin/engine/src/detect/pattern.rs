@@ -85,8 +85,9 @@ pub(crate) enum Form {
     Suffix(Box<[u8]>),
     Contains(Box<[u8]>),
     Steps(Box<[Step]>),
-    /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`].
-    AnyOf(Box<[Form]>),
+    /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`]. Where pairs of bytes are
+    /// given, a text without any of them has none of the forms.
+    AnyOf(Box<[Form]>, Box<[[u8; 2]]>),
 }
 
 /// A string pattern. Unless `cased`, its letters are in lower case.
@@ -139,19 +140,36 @@ impl Pattern {
     }
 
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        if let Form::AnyOf(_, pairs) = &self.form
+            && !pairs.is_empty()
+            && pairs.iter().all(|pair| position_of_pair(text, *pair, !self.cased).is_none())
+        {
+            return false;
+        }
         self.forms().iter().any(|form| form.is_match(text, self.cased))
     }
 
     /// The forms of which a text has to have one.
     pub(crate) fn forms(&self) -> &[Form] {
         match &self.form {
-            Form::AnyOf(forms) => forms,
+            Form::AnyOf(forms, _) => forms,
             form => std::slice::from_ref(form),
         }
     }
 }
 
 impl Form {
+    /// Any of these forms, of which there is at least one.
+    pub(crate) fn any_of(forms: Vec<Self>) -> Self {
+        match <[_; 1]>::try_from(forms) {
+            Ok([only]) => only,
+            Err(forms) => {
+                let pairs = common_pairs(&forms);
+                Self::AnyOf(forms.into(), pairs.into())
+            }
+        }
+    }
+
     /// Appends what no two forms have in common.
     fn add_key(&self, key: &mut Vec<u8>) {
         let mut add = |form: u8, text: &[u8]| {
@@ -175,7 +193,7 @@ impl Form {
                     }
                 }
             }
-            Self::AnyOf(_) => {}
+            Self::AnyOf(..) => {}
         }
     }
 
@@ -188,7 +206,7 @@ impl Form {
             Self::Suffix(what) => ends_with(text, what, cased),
             Self::Contains(what) => contains(text, what, cased),
             Self::Steps(steps) => follows(text, steps, cased),
-            Self::AnyOf(_) => false,
+            Self::AnyOf(..) => false,
         }
     }
 }
@@ -226,6 +244,24 @@ pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
         rest = rest.get(at + 1..).unwrap_or_default();
     }
     false
+}
+
+/// Fewer pairs of bytes than there are forms, such that each form wants one of them contained; none where there are no
+/// such.
+fn common_pairs(forms: &[Form]) -> Vec<[u8; 2]> {
+    let wanted = |form: &Form| match form {
+        Form::Contains(text) => text.windows(2).filter_map(|pair| pair.try_into().ok()).collect(),
+        _ => Vec::new(),
+    };
+    let mut left: Vec<Vec<[u8; 2]>> = forms.iter().map(wanted).collect();
+    let mut pairs = Vec::new();
+    while let Some(first) = left.first() {
+        let crowd = |pair: &[u8; 2]| left.iter().filter(|wanted| wanted.contains(pair)).count();
+        let Some(best) = first.iter().copied().max_by_key(crowd) else { return Vec::new() };
+        left.retain(|wanted| !wanted.contains(&best));
+        pairs.push(best);
+    }
+    if pairs.len() < forms.len() { pairs } else { Vec::new() }
 }
 
 fn one_of(text: &[u8], sorted: &[Box<[u8]>], cased: bool) -> bool {

@@ -26,6 +26,14 @@ pub enum Kind {
 }
 
 impl<'a> Raw<'a> {
+    /// Where in the value a part of it stands that was borrowed from it: start and end. None where it was not, or where
+    /// the value is longer than 64 KiB.
+    pub(crate) fn place_of(self, part: &[u8]) -> Option<(u16, u16)> {
+        let start = (part.as_ptr() as usize).checked_sub(self.0.as_ptr() as usize)?;
+        let end = start.checked_add(part.len()).filter(|&end| end <= self.0.len())?;
+        Some((u16::try_from(start).ok()?, u16::try_from(end).ok()?))
+    }
+
     /// What kind of value this is.
     #[must_use]
     pub fn kind(self) -> Kind {

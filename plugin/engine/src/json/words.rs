@@ -120,6 +120,24 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
         && left.iter().zip(right).all(same)
 }
 
+/// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.
+#[inline]
+pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut hash = text.len() as u64;
+    for &word in words {
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(HASH);
+    }
+    for &byte in rest {
+        hash = (hash.rotate_left(5) ^ u64::from(byte)).wrapping_mul(HASH);
+    }
+    // The upper bits depend on all others.
+    hash >> 32
+}
+
+/// Two to the power of 64, divided by the golden ratio.
+const HASH: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Whether two texts are the same but for the case of ASCII letters.
 #[inline]
 pub(crate) fn equal_in_any_case(left: &[u8], right: &[u8]) -> bool {

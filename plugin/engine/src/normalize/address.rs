@@ -5,8 +5,11 @@
 //! headers that the client may have written itself; only proxies that one trusts make them worth anything.
 //! A trusted proxy has to set or remove `X-Real-Ip` as well, else a client says there what it likes.
 
+use super::Settings;
 use super::networks::Networks;
 use crate::json::Text;
+use crate::recent::Recent;
+use crate::record::{Event, Member};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -45,6 +48,84 @@ pub(super) struct Client<'a> {
     pub(super) ip: IpAddr,
     /// The canonical form: IPv4 in dots even where it was mapped into IPv6, IPv6 after RFC 5952; no port, no zone.
     pub(super) text: Cow<'a, [u8]>,
+}
+
+/// What an event's `sourceIPs` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin<'a> {
+    /// The client's address in canonical form.
+    pub(super) client: Option<Cow<'a, [u8]>>,
+    /// All entries as delivered, comma-separated.
+    pub(super) all: Option<Cow<'a, [u8]>>,
+    /// What kind of address the client's is.
+    pub(super) scope: Option<Scope>,
+    /// Whether the list of bad addresses has it.
+    pub(super) high_risk: bool,
+}
+
+impl<'a> Origin<'a> {
+    fn new(event: &Event<'a>, settings: &Settings) -> Self {
+        let client = client(event.source_ips(), &settings.trusted_proxies);
+        let ip = client.as_ref().map(|client| client.ip);
+        Self {
+            client: client.map(|client| client.text),
+            all: joined(event.source_ips()),
+            scope: ip.map(|ip| scope(ip, &settings.internal)),
+            high_risk: ip.is_some_and(|ip| listed(&settings.high_risk, ip)),
+        }
+    }
+}
+
+/// For how many values of `sourceIPs` it is remembered what they say. A power of two.
+const ORIGINS: usize = 512;
+
+/// What values of `sourceIPs` say that have come before, for one [`Settings`].
+#[derive(Debug)]
+pub(super) struct Origins(Recent<Known>);
+
+/// What [`Origin`] has, the texts as places in the value.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    client: Option<(u16, u16)>,
+    all: Option<(u16, u16)>,
+    scope: Option<Scope>,
+    high_risk: bool,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self(Recent::new(ORIGINS))
+    }
+}
+
+impl Origins {
+    /// What an event's `sourceIPs` say.
+    pub(super) fn of<'a>(&mut self, event: &Event<'a>, settings: &Settings) -> Origin<'a> {
+        let (Some(number), Some(value)) = (event.number(Member::SourceIps), event.get(Member::SourceIps))
+        else {
+            return Origin::new(event, settings);
+        };
+        let number = number.to_le_bytes();
+        if let Some(Known { client, all, scope, high_risk }) = self.0.get(0, &number) {
+            let text = |place: Option<(u16, u16)>| {
+                let (start, end) = place?;
+                value.0.get(usize::from(start)..usize::from(end)).map(Cow::Borrowed)
+            };
+            return Origin { client: text(client), all: text(all), scope, high_risk };
+        }
+        let origin = Origin::new(event, settings);
+        // What is not written in the value as it is cannot be found in it.
+        let place = |text: &Option<Cow<'a, [u8]>>| match text {
+            None => Some(None),
+            Some(Cow::Borrowed(text)) => value.place_of(text).map(Some),
+            Some(Cow::Owned(_)) => None,
+        };
+        if let (Some(client), Some(all)) = (place(&origin.client), place(&origin.all)) {
+            let known = Known { client, all, scope: origin.scope, high_risk: origin.high_risk };
+            self.0.put(0, &number, known);
+        }
+        origin
+    }
 }
 
 /// The client's address: from the right, the first that is no trusted proxy; the leftmost where all are.

@@ -57,6 +57,12 @@ pub struct Normalizer {
     settings: Settings,
 }
 
+/// What the stage remembers from event to event.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    origins: address::Origins,
+}
+
 /// What was found out about one event. The fields are those of the `audit` object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Normalized<'a> {
@@ -105,19 +111,22 @@ impl Normalizer {
     /// Finds out who did what from where.
     #[must_use]
     pub fn normalize<'a>(&self, event: &Event<'a>) -> Normalized<'a> {
-        let Settings { trusted_proxies, internal, high_risk, shared_accounts } = &self.settings;
-        let operator = operator::operator(event, shared_accounts);
-        let client = address::client(event.source_ips(), trusted_proxies);
-        let ip = client.as_ref().map(|client| client.ip);
+        self.normalize_with(event, &mut Memory::default())
+    }
+
+    /// The same, with a memory that serves this stage and one engine's events.
+    pub(crate) fn normalize_with<'a>(&self, event: &Event<'a>, memory: &mut Memory) -> Normalized<'a> {
+        let operator = operator::operator(event, &self.settings.shared_accounts);
+        let origin = memory.origins.of(event, &self.settings);
         let (resource_class, action) = what(event);
         Normalized {
             operator_type: OperatorType::of(&operator.name),
             operator_source: operator.source,
             operator: operator.name,
-            source_scope: ip.map(|ip| address::scope(ip, internal)),
-            source_high_risk: ip.is_some_and(|ip| address::listed(high_risk, ip)),
-            source_ip: client.map(|client| client.text),
-            source_ips: address::joined(event.source_ips()),
+            source_scope: origin.scope,
+            source_high_risk: origin.high_risk,
+            source_ip: origin.client,
+            source_ips: origin.all,
             resource_class,
             action,
             outcome: classify::outcome(event),

@@ -12,7 +12,8 @@ use super::matching::url_prefix;
 use super::model::{Entry, GroupResources, Rule};
 use super::request::{is_named_by_body, is_there, name, namespace, path, verb};
 use crate::json::Text;
-use crate::record::{Event, ObjectRef, User};
+use crate::recent::{Recent, push_part};
+use crate::record::{Event, Member, ObjectRef, User};
 use crate::sorted::SortedMap;
 use std::iter;
 
@@ -49,8 +50,43 @@ impl Index {
         Self { rows: rows.rows, verbs, users, groups, namespaces, resources, paths }
     }
 
-    /// The index of the first rule that matches.
-    pub(super) fn first_match(&self, event: &Event<'_>) -> Result<Option<usize>, Undecided> {
+    /// The index of the first rule that matches. Requests that are alike are looked up but once.
+    pub(super) fn first_match(
+        &self,
+        event: &Event<'_>,
+        memory: &mut Memory,
+    ) -> Result<Option<usize>, Undecided> {
+        let Memory { rules, key } = memory;
+        let known = self.write_key(event, key);
+        if known && let Some(rule) = rules.get(0, key) {
+            return Ok(rule);
+        }
+        let rule = self.look_up(event)?;
+        if known {
+            rules.put(0, key, rule);
+        }
+        Ok(rule)
+    }
+
+    /// Writes down all that the answer depends on, if that can be told without decoding a path.
+    fn write_key(&self, event: &Event<'_>, key: &mut Vec<u8>) -> bool {
+        let (Some(user), Some(reference)) = (event.number(Member::User), &event.object_ref) else {
+            return false;
+        };
+        if self.asks_path(event, reference) {
+            return false;
+        }
+        key.clear();
+        key.extend_from_slice(&user.to_le_bytes());
+        let ObjectRef { api_group, resource, subresource, namespace, name, .. } = reference;
+        let name = if self.resources.names.is_empty() { Text::default() } else { *name };
+        for part in [verb(event), *api_group, *resource, *subresource, *namespace, name] {
+            push_part(key, 0, part.raw());
+        }
+        true
+    }
+
+    fn look_up(&self, event: &Event<'_>) -> Result<Option<usize>, Undecided> {
         let verb = self.verbs.row(verb(event));
         let mut groups = Union::new(self.groups.any);
         let user = if is_there(&event.user) {
@@ -94,11 +130,7 @@ impl Index {
         reference: &ObjectRef<'_>,
         rows: &mut Union,
     ) -> Result<Row, Undecided> {
-        // Whether the body has completed them matters only where the tables tell what the event says from
-        // nothing; elsewhere the path need not be decoded.
-        let asks_namespace = tells_from_nothing(&self.namespaces.table, reference.namespace);
-        let asks_name = tells_from_nothing(&self.resources.names, reference.name);
-        let (namespace, name) = if asks_namespace || (asks_name && is_named_by_body(event, reference)) {
+        let (namespace, name) = if self.asks_path(event, reference) {
             let path = path(event);
             (namespace(reference, &path), name(event, reference, &path))
         } else {
@@ -106,6 +138,30 @@ impl Index {
         };
         self.resources.add(reference, name, rows)?;
         Ok(self.namespaces.row(namespace))
+    }
+
+    /// Whether the path has to be decoded. Whether the body has completed namespace and name matters only where the
+    /// tables tell what the event says from nothing.
+    fn asks_path(&self, event: &Event<'_>, reference: &ObjectRef<'_>) -> bool {
+        tells_from_nothing(&self.namespaces.table, reference.namespace)
+            || (tells_from_nothing(&self.resources.names, reference.name)
+                && is_named_by_body(event, reference))
+    }
+}
+
+/// For how many kinds of request the rule is remembered. A power of two.
+const REQUESTS: usize = 1024;
+
+/// The rules that matched requests seen before. It belongs to one policy.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    rules: Recent<Option<usize>>,
+    key: Vec<u8>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { rules: Recent::new(REQUESTS), key: Vec::new() }
     }
 }
 

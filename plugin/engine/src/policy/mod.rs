@@ -39,6 +39,7 @@ use crate::problem::Problems;
 use crate::record::{Event, Member};
 use crate::yaml::Node;
 use compiled::Index;
+pub(crate) use compiled::Memory;
 use request::Request;
 use std::sync::Arc;
 
@@ -126,7 +127,12 @@ impl Policy {
     /// where a string has escapes.
     #[must_use]
     pub fn evaluate(&self, event: &Event<'_>) -> Decision {
-        let rule = match self.index.first_match(event) {
+        self.evaluate_with(event, &mut Memory::default())
+    }
+
+    /// The same, with a memory that serves this policy and one engine's events.
+    pub(crate) fn evaluate_with(&self, event: &Event<'_>, memory: &mut Memory) -> Decision {
+        let rule = match self.index.first_match(event, memory) {
             Ok(rule) => rule,
             Err(compiled::Undecided) => matching::first_match(&self.rules, &Request::of(event)),
         };

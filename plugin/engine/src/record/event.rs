@@ -3,6 +3,7 @@
 //! Reading an event is one pass over its bytes that proves them to be JSON, notes where each member of
 //! `Event` stands and looks into the small ones. Bodies stay spans that nobody has looked into.
 
+use super::familiar::{self, Familiar, Known};
 use super::{Name, TopLevel, Unreadable, tail};
 use crate::json::{self, Kind, Raw, Text};
 use std::borrow::Cow;
@@ -145,7 +146,7 @@ impl<'a> User<'a> {
         strings(self.groups)
     }
 
-    fn read(object: Raw<'a>) -> Self {
+    pub(super) fn read(object: Raw<'a>) -> Self {
         let mut user = Self::default();
         for (name, value) in json::members(object) {
             match &*name.decode() {
@@ -240,6 +241,8 @@ pub struct Event<'a> {
     /// as the engine's own output is, in their order.
     pub(crate) places: Vec<(Touched, Place)>,
     scanner: TopLevel<'a>,
+    /// What is known of members whose values have come before.
+    known: [Known; familiar::COUNT],
     /// Where bodies stand that have not been read, and what they turn out to be if somebody asks all the same.
     unread: Option<Range<usize>>,
     read_late: OnceCell<Late>,
@@ -303,15 +306,19 @@ impl<'a> Event<'a> {
     /// Bytes that are no JSON object, or an object that is no audit event or has a member of another type
     /// than `Event` has.
     pub fn read(object: &'a [u8], output_key: &[u8]) -> Result<Self, Unreadable> {
-        let mut event = Self::read_head(object, output_key)?;
-        event.read_rest(output_key, Bodies::Both)?;
+        let mut event = Self::read_head(object, output_key, None)?;
+        event.read_rest(output_key, Bodies::Both, None)?;
         Ok(event)
     }
 
     /// Reads the event up to its first body if by then everything that a policy asks for has been seen,
     /// else to its end. [`read_rest`](Self::read_rest) goes on from there; until then the event's JSON is
-    /// proven only so far.
-    pub(crate) fn read_head(object: &'a [u8], output_key: &[u8]) -> Result<Self, Unreadable> {
+    /// proven only so far. What is `familiar` need not be read.
+    pub(crate) fn read_head(
+        object: &'a [u8],
+        output_key: &[u8],
+        familiar: Option<&mut Familiar>,
+    ) -> Result<Self, Unreadable> {
         const ABSENT: Raw<'static> = Raw(b"");
         let mut event = Self {
             object: Raw(object),
@@ -321,6 +328,7 @@ impl<'a> Event<'a> {
             object_ref: None,
             places: Vec::new(),
             scanner: TopLevel::new(object)?,
+            known: [Known::default(); familiar::COUNT],
             unread: None,
             read_late: OnceCell::new(),
             code: None,
@@ -330,7 +338,7 @@ impl<'a> Event<'a> {
             in_order: true,
             in_parts: false,
         };
-        event.scan(output_key)?;
+        event.scan(output_key, familiar)?;
         let is_whole = event.get(Member::User).is_some() && event.get(Member::ObjectRef).is_some();
         let in_parts = event.in_parts && !is_whole;
         if in_parts || !event.is_audit_event() {
@@ -342,7 +350,12 @@ impl<'a> Event<'a> {
 
     /// Reads what [`read_head`](Self::read_head) has left. A body that does not go on is not read where its
     /// end can be told otherwise; [`get`](Self::get) reads it should somebody ask.
-    pub(crate) fn read_rest(&mut self, output_key: &[u8], wanted: Bodies) -> Result<(), Unreadable> {
+    pub(crate) fn read_rest(
+        &mut self,
+        output_key: &[u8],
+        wanted: Bodies,
+        mut familiar: Option<&mut Familiar>,
+    ) -> Result<(), Unreadable> {
         while let Some((body, name)) = self.paused.take() {
             let unwanted = match wanted {
                 Bodies::Both => false,
@@ -354,24 +367,28 @@ impl<'a> Event<'a> {
             let Some(end) = end else {
                 let place = self.scanner.skip_value(name)?;
                 self.note(Some(body), Touched::of(body), place);
-                self.scan(output_key)?;
+                self.scan(output_key, familiar.as_deref_mut())?;
                 continue;
             };
             // What precedes is in kube-apiserver's order and so is what follows: between them are bodies.
             let place = self.scanner.skip_to(name, end);
             self.unread = Some(place.name..place.end);
             self.places.extend(Touched::of(body).map(|touched| (touched, place)));
-            if self.scan(output_key).is_err() {
+            if self.scan(output_key, familiar.as_deref_mut()).is_err() {
                 // The member found is not the record's own, or the record is no JSON: read it all and see.
                 *self = Self::read(self.object.0, output_key)?;
             }
         }
-        self.code = self.get(Member::ResponseStatus).and_then(|status| status.get(b"code"));
+        self.code =
+            self.get(Member::ResponseStatus).and_then(|status| match self.known(Member::ResponseStatus) {
+                Some(known) => known.code(status),
+                None => status.get(b"code"),
+            });
         self.check_types()
     }
 
     /// Notes members up to the next body, if it is worth pausing there, or the end.
-    fn scan(&mut self, output_key: &[u8]) -> Result<(), Unreadable> {
+    fn scan(&mut self, output_key: &[u8], mut familiar: Option<&mut Familiar>) -> Result<(), Unreadable> {
         while let Some(name) = self.scanner.next_name()? {
             let member = Member::of_text(name.text);
             if let Some(member) = member {
@@ -392,10 +409,54 @@ impl<'a> Event<'a> {
                     name.text.is(output_key).then_some(Touched::Output)
                 }
             };
-            let place = self.scanner.skip_value(name)?;
+            let place = match (member, familiar.as_deref_mut()) {
+                (Some(member), Some(familiar)) if Familiar::remembers(member) && self.is_first(member) => {
+                    self.skip_familiar(member, name, familiar)?
+                }
+                _ => self.scanner.skip_value(name)?,
+            };
             self.note(member, touched, place);
         }
         Ok(())
+    }
+
+    /// Skips the first value of a member, which need not be looked at if it is known.
+    fn skip_familiar(
+        &mut self,
+        member: Member,
+        name: Name<'a>,
+        familiar: &mut Familiar,
+    ) -> Result<Place, Unreadable> {
+        let src = self.object.0;
+        let (place, known) = match familiar.find(member, src, name.value) {
+            Some((end, known)) => (self.scanner.skip_to(name, end), Some(known)),
+            None => {
+                let place = self.scanner.skip_value(name)?;
+                (place, familiar.keep(member, src, place.value, place.end))
+            }
+        };
+        if let Some(known) = known
+            && let Some(slot) = familiar::index(member).and_then(|at| self.known.get_mut(at))
+        {
+            *slot = known;
+        }
+        Ok(place)
+    }
+
+    /// Whether the event has had no such member so far.
+    fn is_first(&self, member: Member) -> bool {
+        self.first.get(member as usize).is_some_and(|value| value.0.is_empty())
+    }
+
+    /// What is known of a member's value, if it has come before.
+    fn known(&self, member: Member) -> Option<&Known> {
+        self.known.get(familiar::index(member)?).filter(|known| known.number != 0)
+    }
+
+    /// The number of a member's value, if it has one: another event of the same engine with that number has the same
+    /// value.
+    pub(crate) fn number(&self, member: Member) -> Option<u64> {
+        self.known(member).map(|known| known.number)
     }
 
     /// Keeps where a member stands, if it may have to be changed, and what it holds, if it is the first.
@@ -453,8 +514,12 @@ impl<'a> Event<'a> {
 
     fn look_into_small_members(&mut self) -> Result<(), Unreadable> {
         self.check_types()?;
-        self.user = self.get(Member::User).map(User::read).unwrap_or_default();
-        self.impersonated_user = self.get(Member::ImpersonatedUser).map(User::read);
+        let user = |member| {
+            let value = self.get(member)?;
+            Some(self.known(member).map_or_else(|| User::read(value), |known| known.user(value)))
+        };
+        (self.user, self.impersonated_user) =
+            (user(Member::User).unwrap_or_default(), user(Member::ImpersonatedUser));
         self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
         let v1alpha1 =
             self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
@@ -554,8 +619,8 @@ mod tests {
 
     /// The bytes of each body that is known, and whether it has been looked at.
     fn bodies(record: &str, wanted: Bodies) -> Vec<(Touched, String)> {
-        let mut event = Event::read_head(record.as_bytes(), b"audit").unwrap();
-        event.read_rest(b"audit", wanted).unwrap();
+        let mut event = Event::read_head(record.as_bytes(), b"audit", None).unwrap();
+        event.read_rest(b"audit", wanted, None).unwrap();
         assert_eq!(event.close(), record.len() - 1);
         assert!(event.annotation(b"authorization.k8s.io/decision").is_some());
         let bodies = event.places.iter().filter(|(touched, _)| *touched != Touched::Level);
@@ -583,8 +648,8 @@ mod tests {
     fn a_body_that_was_passed_over_is_read_when_asked_for() {
         let (request, response) = (r#"{"a":1}"#, r#"{"b":[2]}"#);
         let record = format!(r#"{HEAD},"requestObject":{request},"responseObject":{response}{TAIL}"#);
-        let mut event = Event::read_head(record.as_bytes(), b"audit").unwrap();
-        event.read_rest(b"audit", Bodies::Neither).unwrap();
+        let mut event = Event::read_head(record.as_bytes(), b"audit", None).unwrap();
+        event.read_rest(b"audit", Bodies::Neither, None).unwrap();
         assert_eq!(event.get(Member::RequestObject), Some(Raw(request.as_bytes())));
         assert_eq!(event.get(Member::ResponseObject), Some(Raw(response.as_bytes())));
     }
@@ -619,8 +684,8 @@ mod tests {
         let whole = format!(r#"{HEAD},"responseObject":{{"a":"b"}}{TAIL}"#);
         for end in HEAD.len()..whole.len() {
             let torn = &whole.as_bytes()[..end];
-            let read = Event::read_head(torn, b"audit")
-                .and_then(|mut event| event.read_rest(b"audit", Bodies::Neither));
+            let read = Event::read_head(torn, b"audit", None)
+                .and_then(|mut event| event.read_rest(b"audit", Bodies::Neither, None));
             assert!(matches!(read, Err(Unreadable::NotJson(_))), "cut at {end}");
         }
     }

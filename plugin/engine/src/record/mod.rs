@@ -2,6 +2,7 @@
 
 mod container;
 mod event;
+mod familiar;
 mod gke;
 mod shape;
 mod sls;
@@ -13,6 +14,7 @@ mod tests;
 
 pub(crate) use event::{Bodies, Touched};
 pub use event::{Event, Member, ObjectRef, Place, User};
+pub(crate) use familiar::Familiar;
 pub(crate) use shape::{Envelope, List, Nature};
 pub(crate) use top_level::{Name, TopLevel};
 

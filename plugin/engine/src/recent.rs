@@ -1,0 +1,105 @@
+//! What has been found out about values that come again.
+//!
+//! An audit log repeats itself, so most of what a stage works out it has worked out for an earlier event. Entries are found
+//! by a hash, which proves nothing: keys are kept, and compared. Whoever makes up new keys all the time makes every event
+//! as dear as a first one, and pushes others out; the tables do not grow.
+
+use crate::json::{hash_of_words, same};
+
+/// How many places there are for keys with the same hash; the newest takes that of the oldest. A power of two.
+pub(crate) const WAYS: usize = 4;
+
+/// How long a key may be that is kept, in bytes. Longer ones are what somebody made up; members that are long by nature
+/// have numbers ([`Event::number`](crate::record::Event::number)).
+const LONGEST_KEY: usize = 256;
+
+/// The last values of one kind, and what is known of each.
+#[derive(Debug)]
+pub(crate) struct Recent<V> {
+    /// Empty until the first key has come.
+    entries: Vec<Option<Entry<V>>>,
+    /// How many entries there may be. A power of two.
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    form: u8,
+    key: Box<[u8]>,
+    value: V,
+}
+
+impl<V: Copy> Recent<V> {
+    /// Nothing yet, and never more than `most`, a power of two.
+    pub(crate) const fn new(most: usize) -> Self {
+        Self { entries: Vec::new(), most }
+    }
+
+    /// What is known of a key. The same bytes mean something else in another `form`.
+    #[inline]
+    pub(crate) fn get(&self, form: u8, key: &[u8]) -> Option<V> {
+        let first = hash_of_words(key) as usize & (self.most - 1) & !(WAYS - 1);
+        let entries = self.entries.get(first..first + WAYS)?;
+        let entry = entries.iter().flatten().find(|entry| entry.form == form && same(&entry.key, key))?;
+        Some(entry.value)
+    }
+
+    /// Remembers what is known of a key that was not.
+    pub(crate) fn put(&mut self, form: u8, key: &[u8], value: V) {
+        if key.len() > LONGEST_KEY {
+            return;
+        }
+        self.entries.resize_with(self.most, || None);
+        let first = hash_of_words(key) as usize & (self.most - 1) & !(WAYS - 1);
+        if let Some(entries) = self.entries.get_mut(first..first + WAYS) {
+            entries.rotate_right(1);
+            if let Some(entry) = entries.first_mut() {
+                *entry = Some(Entry { form, key: key.into(), value });
+            }
+        }
+    }
+}
+
+/// Appends a part of a key that has several, such that no other parts give the same key.
+pub(crate) fn push_part(key: &mut Vec<u8>, form: u8, part: &[u8]) {
+    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    key.extend_from_slice(&(length << 8 | u32::from(form)).to_le_bytes());
+    key.extend_from_slice(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_is_got_until_too_many_have_come() {
+        let mut recent = Recent::new(64);
+        assert_eq!(recent.get(0, b"a"), None);
+        for round in 0..3 {
+            for number in 0..10_000_u32 {
+                let key = number.to_le_bytes();
+                if let Some(value) = recent.get(1, &key) {
+                    assert_eq!(value, number, "round {round}");
+                }
+                recent.put(1, &key, number);
+                assert_eq!(recent.get(1, &key), Some(number), "round {round}");
+                assert_eq!(recent.get(2, &key), None);
+            }
+        }
+        assert_eq!(recent.entries.len(), 64);
+        recent.put(1, &[b'x'; LONGEST_KEY + 1], 1);
+        assert_eq!(recent.get(1, &[b'x'; LONGEST_KEY + 1]), None);
+    }
+
+    #[test]
+    fn parts_of_a_key_are_told_from_one_another() {
+        let key = |parts: &[(u8, &[u8])]| {
+            let mut key = Vec::new();
+            parts.iter().for_each(|(form, part)| push_part(&mut key, *form, part));
+            key
+        };
+        assert_ne!(key(&[(0, b"a"), (0, b"b")]), key(&[(0, b"ab")]));
+        assert_ne!(key(&[(0, b"a"), (0, b"")]), key(&[(0, b"a")]));
+        assert_ne!(key(&[(0, b"a")]), key(&[(1, b"a")]));
+    }
+}

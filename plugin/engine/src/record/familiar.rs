@@ -1,0 +1,284 @@
+//! Values of members that come again, byte for byte: where such a value ends and what stands in it is known without
+//! reading it once more.
+//!
+//! In an audit log that is who asks, from where, with which program, and why that was allowed: half of what there is to
+//! read of most events. A value is known by its bytes, all of which are compared: what starts as a known object or
+//! string does ends with it, since no JSON is the beginning of other JSON of these kinds. Each value has a number that no
+//! other ever has, by which later stages know what they have found out about it.
+
+use super::{Member, User};
+use crate::json::{Raw, Text, hash_of_words, position, same};
+use crate::recent::WAYS;
+use std::ops::Range;
+
+/// How many members these are.
+pub(super) const COUNT: usize = 6;
+
+/// The place of a member among those that are remembered.
+#[inline]
+pub(super) fn index(member: Member) -> Option<usize> {
+    Some(match member {
+        Member::User => 0,
+        Member::ImpersonatedUser => 1,
+        Member::SourceIps => 2,
+        Member::UserAgent => 3,
+        Member::ResponseStatus => 4,
+        Member::Annotations => 5,
+        _ => return None,
+    })
+}
+
+/// How many values of a member are remembered. A power of two.
+const VALUES: usize = 512;
+
+/// How long a value may be that is remembered.
+const LONGEST: usize = 4 << 10;
+
+/// How long the status of a success is at most.
+const SHORT_STATUS: usize = 32;
+
+/// How many bytes all values together may have before all are forgotten.
+const MOST_BYTES: usize = 512 << 10;
+
+/// How many parts of a value are known.
+const PARTS: usize = 4;
+
+/// The values that are known.
+#[derive(Debug, Default)]
+pub(crate) struct Familiar {
+    members: [Vec<Value>; COUNT],
+    bytes: usize,
+    /// How many values there have been.
+    count: u64,
+}
+
+#[derive(Debug, Default)]
+struct Value {
+    bytes: Box<[u8]>,
+    known: Known,
+}
+
+/// What is known of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Known {
+    /// The value's number; 0 if it has none.
+    pub(crate) number: u64,
+    parts: Parts,
+}
+
+/// Where parts of a value stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Parts {
+    /// Start and end, the same where there is no such part.
+    places: [(u16, u16); PARTS],
+    flags: [bool; 2],
+}
+
+impl Familiar {
+    /// Whether values of the member are remembered.
+    #[inline]
+    pub(super) fn remembers(member: Member) -> bool {
+        index(member).is_some()
+    }
+
+    /// Where the member's value ends that starts at `start`, and what is known of it, if anything is.
+    pub(super) fn find(&self, member: Member, src: &[u8], start: usize) -> Option<(usize, Known)> {
+        let (table, places) = self.places(member, src, start)?;
+        table.get(places)?.iter().find_map(|value| {
+            let end = start + value.bytes.len();
+            (value.known.number != 0 && same(src.get(start..end)?, &value.bytes))
+                .then_some((end, value.known))
+        })
+    }
+
+    /// Remembers the member's value that stands there.
+    pub(super) fn keep(&mut self, member: Member, src: &[u8], start: usize, end: usize) -> Option<Known> {
+        let bytes = src.get(start..end)?;
+        // The status of a failure names the object.
+        let longest = if member == Member::ResponseStatus { SHORT_STATUS } else { LONGEST };
+        let worth_it =
+            bytes.len() <= longest && matches!(bytes.first(), Some(b'{' | b'[' | b'"')) && bytes.is_ascii();
+        let (_, places) = self.places(member, src, start).filter(|_| worth_it)?;
+        if self.bytes + bytes.len() > MOST_BYTES {
+            self.members = Default::default();
+            self.bytes = 0;
+        }
+        self.bytes += bytes.len();
+        self.count += 1;
+        let parts = match member {
+            Member::User | Member::ImpersonatedUser => Parts::of_user(Raw(bytes)),
+            Member::ResponseStatus => Parts::of_status(Raw(bytes)),
+            _ => Parts::default(),
+        };
+        let known = Known { number: self.count, parts };
+        let at = index(member)?;
+        let table = self.members.get_mut(at)?;
+        table.resize_with(VALUES, Value::default);
+        let places = table.get_mut(places)?;
+        places.rotate_right(1);
+        let value = places.first_mut()?;
+        self.bytes -= value.bytes.len();
+        *value = Value { bytes: bytes.into(), known };
+        Some(known)
+    }
+
+    /// The values of a member, and where among them the one may be that starts at `start`.
+    #[inline]
+    fn places(&self, member: Member, src: &[u8], start: usize) -> Option<(&[Value], Range<usize>)> {
+        let table = self.members.get(index(member)?)?;
+        let first = hash_of_words(telling(member, src, start)) as usize & (VALUES - 1) & !(WAYS - 1);
+        Some((table, first..first + WAYS))
+    }
+}
+
+/// Those bytes of the value that starts at `start` by which most can be told apart, where kube-apiserver wrote it; else
+/// any, which are as good as long as they are the same each time.
+fn telling(member: Member, src: &[u8], start: usize) -> &[u8] {
+    let rest = src.get(start..).unwrap_or_default();
+    let first = |length| rest.get(..length).unwrap_or(rest);
+    let last_before = |end: usize| rest.get(end.saturating_sub(96)..end).unwrap_or_default();
+    match member {
+        // Names are followed by what pods of one service account have each of its own.
+        Member::User | Member::ImpersonatedUser => {
+            position(first(LONGEST), b'}').map_or(first(96), last_before)
+        }
+        // They come last, and begin alike.
+        Member::Annotations => last_before(rest.len()),
+        Member::SourceIps => first(16),
+        _ => first(SHORT_STATUS),
+    }
+}
+
+impl Known {
+    /// The user that the value is.
+    pub(super) fn user<'a>(&self, value: Raw<'a>) -> User<'a> {
+        let part = |at: usize| {
+            let &(start, end) = self.parts.places.get(at)?;
+            value.0.get(usize::from(start)..usize::from(end)).filter(|part| !part.is_empty())
+        };
+        let [has_more, is_odd] = self.parts.flags;
+        User {
+            username: part(0).map(Text::new).unwrap_or_default(),
+            uid: part(1).map(Text::new).unwrap_or_default(),
+            groups: part(2).map(Raw),
+            extra: part(3).map(Raw),
+            has_more,
+            is_odd,
+        }
+    }
+
+    /// `code` in the status that the value is.
+    pub(super) fn code<'a>(&self, value: Raw<'a>) -> Option<Raw<'a>> {
+        let &(start, end) = self.parts.places.first()?;
+        value.0.get(usize::from(start)..usize::from(end)).filter(|part| !part.is_empty()).map(Raw)
+    }
+}
+
+impl Parts {
+    fn of_user(value: Raw<'_>) -> Self {
+        let user = User::read(value);
+        let place = |part: &[u8]| value.place_of(part).unwrap_or_default();
+        let raw = |part: Option<Raw<'_>>| place(part.map(|part| part.0).unwrap_or_default());
+        let places = [place(user.username.raw()), place(user.uid.raw()), raw(user.groups), raw(user.extra)];
+        Self { places, flags: [user.has_more, user.is_odd] }
+    }
+
+    fn of_status(value: Raw<'_>) -> Self {
+        let mut parts = Self::default();
+        if let (Some(first), Some(code)) = (parts.places.first_mut(), value.get(b"code")) {
+            *first = value.place_of(code.0).unwrap_or_default();
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Event;
+    use proptest::prelude::*;
+
+    /// A user as components write it and as somebody might.
+    fn user() -> impl Strategy<Value = String> {
+        let username = prop::sample::select(vec![
+            r#""username":"jane","#,
+            r#""username":"system:node:n1","#,
+            r#""username":"","#,
+            r#""username":7,"#,
+            r#""username":"caf\u00e9","#,
+            r#""username":"é","#,
+            "",
+        ]);
+        let uid = prop::sample::select(vec![r#""uid":"u1","#, r#""uid":"u2","#, r#""uid":null,"#, ""]);
+        let extra = prop::sample::select(vec![r#","extra":{"a":["b"]}"#, r#","other":1"#, ""]);
+        (username, uid, extra)
+            .prop_map(|(username, uid, extra)| format!(r#"{{{username}{uid}"groups":["g","h"]{extra}}}"#))
+    }
+
+    fn record() -> impl Strategy<Value = String> {
+        let ips = prop::sample::select(vec![r#"["10.0.0.1"]"#, r#"["10.0.0.1","10.0.0.2"]"#, "[]", "null"]);
+        let status = prop::sample::select(vec![
+            r#"{"metadata":{},"code":200}"#,
+            r#"{"metadata":{},"code":201}"#,
+            r#"{"metadata":{}}"#,
+            r#"{"code":null}"#,
+            "null",
+        ]);
+        let agent = prop::sample::select(vec!["kubectl/v1.31.0", "kubectl/v1.31.0 (linux/amd64)", "é", ""]);
+        (user(), prop::option::of(user()), ips, agent, status).prop_map(|(user, impersonated, ips, agent, status)| {
+            let impersonated =
+                impersonated.map(|user| format!(r#""impersonatedUser":{user},"#)).unwrap_or_default();
+            format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","user":{user},{impersonated}"sourceIPs":{ips},"userAgent":"{agent}","responseStatus":{status},"annotations":{{"a":"{agent}"}}}}"#
+            )
+        })
+    }
+
+    fn what_is_read(event: &Event<'_>) -> String {
+        let members: Vec<_> = Member::ALL.iter().map(|&member| event.get(member)).collect();
+        format!("{:?} {:?} {:?} {members:?}", event.user, event.impersonated_user, event.raw_response_code())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_known_reads_like_what_is_read(records in prop::collection::vec(record(), 1..12)) {
+            let mut familiar = Familiar::default();
+            for record in &records {
+                let read = Event::read(record.as_bytes(), b"audit").unwrap();
+                for _ in 0..2 {
+                    let mut known = Event::read_head(record.as_bytes(), b"audit", Some(&mut familiar)).unwrap();
+                    known.read_rest(b"audit", super::super::Bodies::Both, Some(&mut familiar)).unwrap();
+                    prop_assert_eq!(what_is_read(&known), what_is_read(&read));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_starts_like_a_known_value_and_goes_on_is_another() {
+        let mut familiar = Familiar::default();
+        let kept = br#"{"username":"jane"}"#;
+        let known = familiar.keep(Member::User, kept, 0, kept.len()).unwrap();
+        assert_eq!(familiar.find(Member::User, kept, 0), Some((kept.len(), known)));
+        for other in
+            [&br#"{"username":"jane","groups":[]}"#[..], br#"{"username":"janet"}"#, br#"{"username":"jane""#]
+        {
+            assert_eq!(familiar.find(Member::User, other, 0), None);
+        }
+        assert_eq!(familiar.find(Member::Annotations, kept, 0), None);
+    }
+
+    #[test]
+    fn values_that_never_come_again_do_not_fill_the_memory() {
+        let mut familiar = Familiar::default();
+        for number in 0..10_000 {
+            let value = format!(r#"{{"username":"{number}","groups":["{}"]}}"#, "g".repeat(2000));
+            assert!(familiar.keep(Member::User, value.as_bytes(), 0, value.len()).is_some());
+            let kept: usize = familiar.members.iter().flatten().map(|value| value.bytes.len()).sum();
+            assert_eq!(kept, familiar.bytes);
+            assert!(kept <= MOST_BYTES);
+        }
+        let long = format!(r#"{{"username":"{}"}}"#, "x".repeat(LONGEST));
+        assert_eq!(familiar.keep(Member::User, long.as_bytes(), 0, long.len()), None);
+    }
+}
