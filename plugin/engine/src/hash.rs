@@ -1,36 +1,9 @@
-//! The hash that the engine's own tables are keyed by: FNV-1a, 64 bits.
+//! Numbers for keys.
 //!
-//! The standard library's maps want a random seed, which a module without WASI cannot have, and a hash
-//! that is slow in an interpreter. Tables keyed by this hash are built from a configuration, not from
-//! events, so nobody can fill them with collisions.
+//! The standard library's maps want a random seed, which a module without WASI cannot have, and a hash that is slow in an
+//! interpreter. Tables here are built from a configuration, not from events, so nobody can fill them with collisions.
 
-/// A hash being taken.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fnv(u64);
-
-impl Fnv {
-    pub(crate) const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Takes in one byte.
-    #[inline(always)]
-    pub(crate) fn byte(&mut self, byte: u8) {
-        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-
-    /// Takes in a string as if it were in lower case, ASCII that is.
-    #[inline]
-    pub(crate) fn lowercase(&mut self, text: &[u8]) {
-        for byte in text {
-            self.byte(byte.to_ascii_lowercase());
-        }
-    }
-
-    pub(crate) fn finish(self) -> u64 {
-        self.0
-    }
-}
+use crate::json::hash_of_words;
 
 /// Gives each key that it has not seen the next number, from 0.
 #[derive(Debug, Default)]
@@ -68,10 +41,8 @@ impl Numbering {
 
     /// Where a key stands or would stand, and what stands there.
     fn slot(&self, key: &[u8]) -> Option<(usize, u32)> {
-        let mut hash = Fnv::new();
-        key.iter().for_each(|&byte| hash.byte(byte));
         let mask = self.slots.len().checked_sub(1)?;
-        let mut at = hash.finish() as usize & mask;
+        let mut at = hash_of_words(key) as usize & mask;
         loop {
             let slot = *self.slots.get(at)?;
             if slot == 0 || self.keys.get(slot as usize - 1).is_some_and(|taken| **taken == *key) {

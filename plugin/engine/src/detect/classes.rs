@@ -22,8 +22,12 @@ const MOST_CLASSES: usize = 255;
 /// For how many combinations of classes it is remembered what they decide. A power of two.
 const COMBINATIONS: usize = 1024;
 
-/// How many undecided trees are remembered of one combination. Where there are more, an index finds fewer.
-const MOST_UNDECIDED: usize = 64;
+/// How many trees may be remembered for all of them together before all is forgotten.
+const MOST_TREES: usize = 128 << 10;
+
+/// From how many tests of a field on it is worth knowing what they say of values that hardly ever come again: most of
+/// these are of the class of those that no test is about.
+const MANY_TESTS: usize = 64;
 
 /// Fields whose values come together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub(crate) enum Together {
     /// For what kind of thing.
     Kind,
     Namespace,
+    /// Hardly ever comes again.
+    Name,
+    /// Hardly ever comes again.
+    RequestUri,
     UserAgent,
     Operator,
     Address,
@@ -48,8 +56,7 @@ pub(crate) enum Together {
 }
 
 impl Together {
-    /// With what the values of a field come, if they come again in many events: not those that tell one event from
-    /// the other.
+    /// With what the values of a field come, if they come again in many events.
     pub(crate) fn of(source: &Source, views: &[View]) -> Option<Self> {
         Some(match source {
             Source::Audit(field) => match field {
@@ -87,14 +94,20 @@ impl Together {
                 View::ImpersonatedUsername => Self::ImpersonatedUser,
                 View::ResponseCode | View::Top(Member::Verb | Member::Stage | Member::Level) => Self::Request,
                 View::Top(Member::UserAgent) => Self::UserAgent,
+                View::Top(Member::RequestUri) => Self::RequestUri,
                 View::Top(_) => return None,
                 View::Reference(Reference::Namespace) => Self::Namespace,
-                View::Reference(Reference::Name) => return None,
+                View::Reference(Reference::Name) => Self::Name,
                 View::Reference(_) => Self::Kind,
             },
             Source::Groups => Self::User,
             Source::Path(_) | Source::Bare | Source::Keyword => return None,
         })
+    }
+
+    /// Whether so many tests are worth putting to each value as a whole.
+    pub(crate) fn is_worth(self, tests: usize) -> bool {
+        !matches!(self, Self::Name | Self::RequestUri) || tests >= MANY_TESTS
     }
 }
 
@@ -102,7 +115,9 @@ impl Together {
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     dimensions: Vec<Known>,
-    combinations: Vec<Combination>,
+    combinations: Vec<Option<Combination>>,
+    /// How many trees have been remembered for them.
+    trees: usize,
     /// The event's classes, one for each dimension.
     classes: Vec<u16>,
     /// What else [`Combination`] is about: which members the event has.
@@ -140,7 +155,7 @@ enum Form {
 }
 
 /// What the classes of an event decide.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Combination {
     classes: Box<[u16]>,
     members: u16,
@@ -148,23 +163,25 @@ struct Combination {
 }
 
 /// What is decided of the trees.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug)]
 pub(crate) struct Decided {
     /// The outline of an event of these classes.
     pub(crate) outline: u64,
-    /// The trees that hold, and those that are not decided; none where those are too many to be kept.
-    pub(crate) trees: Option<(Box<[u32]>, Box<[u32]>)>,
+    /// The trees that hold.
+    pub(crate) holding: Box<[u32]>,
+    /// Those that depend on what does not come again.
+    pub(crate) undecided: Box<[u32]>,
 }
 
 /// Where the answer to a test stands: the dimension and the bit.
-pub(crate) type Place = Option<(u16, u16)>;
+pub(crate) type Place = Option<(u32, u32)>;
 
 impl Classes {
     /// Forgets everything, for another program.
     pub(crate) fn begin(&mut self, program: &Program) {
         *self = Self::default();
         self.dimensions.resize_with(program.dimensions.len(), Known::new);
-        self.combinations.resize_with(COMBINATIONS, Combination::default);
+        self.combinations.resize_with(COMBINATIONS, || None);
     }
 
     /// Finds the classes of an event. `members` says which members it has; `test` whether a test holds, or for
@@ -190,30 +207,35 @@ impl Classes {
 
     /// What the classes of the last event decide, if that is known.
     pub(crate) fn decided(&self) -> Option<&Decided> {
-        let combination = self.combinations.get(self.place)?;
+        let combination = self.combinations.get(self.place)?.as_ref()?;
         let known = combination.members == self.members && combination.classes[..] == self.classes[..];
         known.then_some(&combination.decided)
     }
 
     /// Remembers what the classes of the last event decide.
-    pub(crate) fn remember(&mut self, outline: u64, holding: &[u32], undecided: &[u32]) {
-        if let Some(combination) = self.combinations.get_mut(self.place) {
-            let trees = (undecided.len() <= MOST_UNDECIDED).then(|| (holding.into(), undecided.into()));
-            *combination = Combination {
-                classes: self.classes.as_slice().into(),
-                members: self.members,
-                decided: Decided { outline, trees },
-            };
+    pub(crate) fn remember(&mut self, decided: Decided) {
+        self.trees += decided.holding.len() + decided.undecided.len();
+        if self.trees > MOST_TREES {
+            self.forget_combinations();
         }
+        if let Some(combination) = self.combinations.get_mut(self.place) {
+            let classes = self.classes.as_slice().into();
+            *combination = Some(Combination { classes, members: self.members, decided });
+        }
+    }
+
+    fn forget_combinations(&mut self) {
+        self.combinations.iter_mut().for_each(|combination| *combination = None);
+        self.trees = 0;
     }
 
     /// Whether a test holds by the classes of the last event, if it is of a field that has any.
     #[inline]
     pub(crate) fn answer(&self, place: Place) -> Option<bool> {
         let (dimension, bit) = place?;
-        let class = *self.classes.get(usize::from(dimension))?;
-        let bits = self.dimensions.get(usize::from(dimension))?.classes.get(usize::from(class))?;
-        bits.get(usize::from(bit / 64)).map(|word| word >> (bit % 64) & 1 == 1)
+        let class = *self.classes.get(dimension as usize)?;
+        let bits = self.dimensions.get(dimension as usize)?.classes.get(usize::from(class))?;
+        bits.get(bit as usize / 64).map(|word| word >> (bit % 64) & 1 == 1)
     }
 
     /// The class of the event's value in a dimension.
@@ -253,21 +275,20 @@ impl Classes {
                 *word |= 1 << (bit % 64);
             }
         }
-        let class = match known.classes.iter().position(|class| *class == bits) {
-            Some(class) => class,
-            None => {
-                if known.classes.len() == MOST_CLASSES {
-                    self.combinations
-                        .iter_mut()
-                        .for_each(|combination| *combination = Combination::default());
-                    *known = Known::new();
-                }
-                known.classes.push(bits);
-                known.classes.len() - 1
-            }
-        };
+        let known_class = known.classes.iter().position(|class| *class == bits);
+        let too_many = known_class.is_none() && known.classes.len() == MOST_CLASSES;
+        if too_many {
+            *known = Known::new();
+        }
+        let class = known_class.unwrap_or_else(|| {
+            known.classes.push(bits);
+            known.classes.len() - 1
+        });
         let class = u16::try_from(class).unwrap_or_default();
         known.values.put(form as u8, value, class);
+        if too_many {
+            self.forget_combinations();
+        }
         class
     }
 }

@@ -7,7 +7,7 @@
 //! fields are the exception, and have their limits here.)
 
 use super::classes::{Classes, Decided};
-use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test, each_gram, joined, key_of};
+use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
 use super::fields::{AuditFields, AuditValue, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::outline;
@@ -54,8 +54,6 @@ pub struct Scratch {
     keeping: Vec<u32>,
     /// For each node of the tree of paths: the epoch in which something sought came to lie at or under it.
     leading: Vec<u32>,
-    /// For each entry of the index: the epoch in which its trees were taken.
-    listed: Vec<u32>,
     /// For each field: the predicates that its values are compared with.
     pending: Vec<Vec<u32>>,
     pending_fields: Vec<u32>,
@@ -104,7 +102,6 @@ impl Scratch {
                 (&mut self.sought, fields),
                 (&mut self.keeping, fields),
                 (&mut self.leading, nodes),
-                (&mut self.listed, program.entries as usize),
             ] {
                 marks.clear();
                 marks.resize(length, 0);
@@ -215,8 +212,8 @@ struct Run<'r, 'e> {
     audit: &'r dyn AuditFields,
     /// The event's outline.
     outline: u64,
-    /// What has been seen of the program's views, and the keys of what has been looked up in lists of trees.
-    seen: Vec<(Seen<'e>, Option<u64>)>,
+    /// What has been seen of the program's views; empty before the first.
+    seen: Vec<Seen<'e>>,
 }
 
 impl<'e> Run<'_, 'e> {
@@ -236,15 +233,13 @@ impl<'e> Run<'_, 'e> {
         if self.scratch.classes.decided().is_none() {
             self.decide_by_classes();
         }
-        let Some(Decided { outline, trees }) = self.scratch.classes.decided() else { return };
+        let Some(Decided { outline, holding: holding_so_far, undecided }) = self.scratch.classes.decided()
+        else {
+            return;
+        };
         self.outline = *outline;
-        match trees {
-            Some((hold, undecided)) => {
-                holding.extend_from_slice(hold);
-                self.scratch.candidates.extend_from_slice(undecided);
-            }
-            None => self.look_up_candidates(),
-        }
+        holding.extend_from_slice(holding_so_far);
+        self.scratch.candidates.extend_from_slice(undecided);
     }
 
     /// Finds out what the classes of the event's values decide.
@@ -263,72 +258,8 @@ impl<'e> Run<'_, 'e> {
                 Answer::Unknown => undecided.push(tree),
             }
         }
-        self.scratch.classes.remember(self.outline, &holding, &undecided);
-    }
-
-    /// Gathers the trees that the event might satisfy by what they are listed under, each once.
-    #[inline(never)]
-    fn look_up_candidates(&mut self) {
-        let program = self.program;
-        let mut candidates = std::mem::take(&mut self.scratch.candidates);
-        let mut listed = std::mem::take(&mut self.scratch.listed);
-        let (epoch, outline) = (self.scratch.epoch, self.outline);
-        let mut add = |trees: &[u32]| {
-            candidates.extend(trees.iter().filter(|&&tree| {
-                program.outlines.get(tree as usize).is_some_and(|possible| outline & !possible == 0)
-            }));
-        };
-        add(&program.always);
-        for access in &program.accesses {
-            // However often a value says the same, its list is taken once.
-            let mut take = |key| {
-                if let Some((entry, trees)) = access.get(key)
-                    && Scratch::mark(&mut listed, entry, epoch)
-                {
-                    add(trees);
-                }
-            };
-            if let Some(stride) = access.stride
-                && let Some(&field) = access.fields.first()
-            {
-                self.values(field, &mut |value| {
-                    each_gram(value.text, stride, &mut take);
-                    false
-                });
-                continue;
-            }
-            let mut key = 0;
-            let all_have_one = access.fields.iter().all(|&field| match self.key(field) {
-                Some(of_field) => {
-                    key = joined(key, of_field);
-                    true
-                }
-                None => false,
-            });
-            if all_have_one {
-                take(key);
-            } else if let [field] = access.fields.as_slice() {
-                self.values(*field, &mut |value| {
-                    take(joined(0, key_of(value.text)));
-                    false
-                });
-            }
-        }
-        sort(&mut candidates);
-        candidates.dedup();
-        self.scratch.candidates = candidates;
-        self.scratch.listed = listed;
-    }
-
-    /// The key of a field that has one value or none, and has one.
-    fn key(&mut self, field: u32) -> Option<u64> {
-        let &Source::View(view) = &self.program.field(field)?.source else { return None };
-        if let Some((_, Some(key))) = self.seen.get(view as usize) {
-            return Some(*key);
-        }
-        let key = key_of(self.see(view)?.text);
-        self.seen.get_mut(view as usize)?.1 = Some(key);
-        Some(key)
+        let (holding, undecided) = (holding.into(), undecided.into());
+        self.scratch.classes.remember(Decided { outline: self.outline, holding, undecided });
     }
 
     /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether
@@ -361,9 +292,9 @@ impl<'e> Run<'_, 'e> {
     /// What the view of the event has.
     fn see(&mut self, view: u32) -> Option<Value<'_>> {
         if self.seen.is_empty() {
-            self.seen.resize(self.program.views.len(), (Seen::NotLooked, None));
+            self.seen.resize(self.program.views.len(), Seen::NotLooked);
         }
-        let (seen, _) = self.seen.get_mut(view as usize)?;
+        let seen = self.seen.get_mut(view as usize)?;
         if let Seen::NotLooked = seen {
             *seen = match self.program.view(view).and_then(|view| view.value(self.event)) {
                 None => Seen::Absent,

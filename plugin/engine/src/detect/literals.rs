@@ -4,7 +4,8 @@
 //! expression says which strings every text that it is found in contains one of, as far as that is plain to see, and
 //! is searched for only where one of them is.
 
-use super::compile::GRAM;
+/// How long a string has to be to be worth looking for.
+const SHORTEST: usize = 3;
 
 /// How many strings are worth looking for instead of the expression.
 const MAX_STRINGS: usize = 64;
@@ -27,7 +28,7 @@ impl Group {
     /// Plain characters end here.
     fn end_run(&mut self) {
         let run = std::mem::take(&mut self.run);
-        if run.len() >= GRAM {
+        if run.len() >= SHORTEST {
             self.need(Some(vec![run]));
         }
     }
@@ -63,7 +64,7 @@ impl Group {
     }
 }
 
-/// The strings, in lower case and of [`GRAM`] bytes or more, of which one, in whatever case, stands in every text
+/// The strings, in lower case and of [`SHORTEST`] bytes or more, of which one, in whatever case, stands in every text
 /// in which the expression is found. None where that is not plain to see.
 ///
 /// `source` has the syntax of `regex-lite`; what is not understood is taken for anything at all.

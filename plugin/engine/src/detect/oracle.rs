@@ -451,7 +451,8 @@ proptest! {
         prop_assert!(!problems.has_errors(), "{:#?}", problems.as_slice());
         let rules = builder.finish(&mut problems);
         let mut scratch = Scratch::default();
-        for (event, operator) in &events {
+        // What has come before is known when it comes again.
+        for (event, operator) in events.iter().chain(&events) {
             let mut found = Vec::new();
             let mut named = Vec::new();
             if let Some(operator) = operator {

@@ -112,12 +112,18 @@ pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
 /// Whether two texts are the same.
 #[inline]
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
-    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
-    let same = |(left, right): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*left) == u64::from_le_bytes(*right);
-    left.len() == right.len()
-        && left_rest.len() == right_rest.len()
-        && left_rest.iter().zip(right_rest).all(|(left, right)| left == right)
-        && left.iter().zip(right).all(same)
+    if left.len() != right.len() {
+        return false;
+    }
+    // The last eight bytes may overlap those before.
+    let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
+        return left.iter().zip(right).all(|(left, right)| left == right);
+    };
+    if u64::from_le_bytes(*left_end) != u64::from_le_bytes(*right_end) {
+        return false;
+    }
+    let ((left, _), (right, _)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    left.iter().zip(right).all(|(left, right)| u64::from_le_bytes(*left) == u64::from_le_bytes(*right))
 }
 
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.
@@ -125,11 +131,12 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
 pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
     let (words, rest) = text.as_chunks::<8>();
     let mut hash = text.len() as u64;
-    for &word in words {
-        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(HASH);
-    }
-    for &byte in rest {
-        hash = (hash.rotate_left(5) ^ u64::from(byte)).wrapping_mul(HASH);
+    let mut add = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(HASH);
+    words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
+    match text.last_chunk() {
+        // The last eight bytes may overlap those before.
+        Some(last) => add(u64::from_le_bytes(*last)),
+        None => rest.iter().for_each(|&byte| add(byte.into())),
     }
     // The upper bits depend on all others.
     hash >> 32

@@ -3,6 +3,7 @@
 use super::generate;
 use super::*;
 use crate::policy::lint::lint;
+use crate::record::{Bodies, Familiar};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -528,6 +529,13 @@ proptest! {
         let policy = Policy::new(&"policy.yaml".into(), 1, rules, Stages::NONE, false);
         for event in &events {
             decide(&policy, event);
+        }
+        // What has come before is known when it comes again.
+        let (mut familiar, mut memory) = (Familiar::default(), Memory::default());
+        for event in events.iter().chain(&events) {
+            let mut event = Event::read_head(event.as_bytes(), b"audit", Some(&mut familiar)).unwrap();
+            event.read_rest(b"audit", Bodies::Both, Some(&mut familiar)).unwrap();
+            prop_assert_eq!(policy.evaluate_with(&event, &mut memory), policy.evaluate_directly(&event));
         }
     }
 

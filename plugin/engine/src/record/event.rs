@@ -31,6 +31,13 @@ macro_rules! members {
                 None
             }
 
+            /// What stands in compact JSON before the member's value where it is not the first.
+            fn introduction(self) -> &'static [u8] {
+                match self {
+                    $(Self::$variant => concat!(",\"", $name, "\":").as_bytes(),)*
+                }
+            }
+
             /// The member's name in the event.
             #[must_use]
             pub fn name(self) -> &'static str {
@@ -80,6 +87,27 @@ impl Member {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::of_bytes(name.as_bytes())
+    }
+
+    /// The member that follows this one in most events.
+    fn usual_next(self) -> Option<Self> {
+        Some(match self {
+            Self::Kind => Self::ApiVersion,
+            Self::ApiVersion => Self::Level,
+            Self::Level => Self::AuditId,
+            Self::AuditId => Self::Stage,
+            Self::Stage => Self::RequestUri,
+            Self::RequestUri => Self::Verb,
+            Self::Verb => Self::User,
+            Self::User => Self::SourceIps,
+            Self::SourceIps => Self::UserAgent,
+            Self::UserAgent => Self::ObjectRef,
+            Self::ObjectRef => Self::ResponseStatus,
+            Self::ResponseStatus => Self::RequestReceivedTimestamp,
+            Self::RequestReceivedTimestamp => Self::StageTimestamp,
+            Self::StageTimestamp => Self::Annotations,
+            _ => return None,
+        })
     }
 
     /// Whether an event in which the member is of another kind is none that can be filtered.
@@ -389,8 +417,7 @@ impl<'a> Event<'a> {
 
     /// Notes members up to the next body, if it is worth pausing there, or the end.
     fn scan(&mut self, output_key: &[u8], mut familiar: Option<&mut Familiar>) -> Result<(), Unreadable> {
-        while let Some(name) = self.scanner.next_name()? {
-            let member = Member::of_text(name.text);
+        while let Some((member, name)) = self.next_member()? {
             if let Some(member) = member {
                 self.in_order &= self.last < Some(member);
                 self.last = Some(member);
@@ -418,6 +445,18 @@ impl<'a> Event<'a> {
             self.note(member, touched, place);
         }
         Ok(())
+    }
+
+    /// The next member's name, and which of `Event`'s it is; none at the end.
+    #[inline]
+    fn next_member(&mut self) -> Result<Option<(Option<Member>, Name<'a>)>, Unreadable> {
+        if let Some(usual) = self.last.and_then(Member::usual_next)
+            && let Some(name) = self.scanner.next_name_if(usual.introduction())
+        {
+            return Ok(Some((Some(usual), name)));
+        }
+        let name = self.scanner.next_name()?;
+        Ok(name.map(|name| (Member::of_text(name.text), name)))
     }
 
     /// Skips the first value of a member, which need not be looked at if it is known.

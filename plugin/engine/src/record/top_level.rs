@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Text, same, skip_string, skip_value, skip_whitespace};
 use std::ops::Range;
 
 /// A single pass over an object's members.
@@ -76,6 +76,20 @@ impl<'a> TopLevel<'a> {
         }
         let text = Text::new(src.get(start + 1..end - 1).unwrap_or_default());
         Ok(Some(Name { text, start, value: skip_whitespace(src, colon + 1) }))
+    }
+
+    /// The next member's name if what stands next is just `introduction`: a comma, the name in quotes, a colon, ASCII and
+    /// without escapes. Where it is not, nothing has been read.
+    #[inline]
+    pub(crate) fn next_name_if(&mut self, introduction: &[u8]) -> Option<Name<'a>> {
+        let value = self.pos + introduction.len();
+        let found = self.src.get(self.pos..value).is_some_and(|found| same(found, introduction));
+        // After other members than the first there is a comma.
+        if !found || self.first || matches!(self.src.get(value), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            return None;
+        }
+        let start = self.pos + 1;
+        Some(Name { text: Text::new(self.src.get(start + 1..value - 2)?), start, value })
     }
 
     /// Skips the value of the member whose name has just been read.
