@@ -182,11 +182,9 @@ def with_vector(folder):
         shutil.copytree(folder, copy)
         secrets = Path(scratch) / "credentials"
         secrets.mkdir()
-        for name in ["user", "password", "token"]:
-            (secrets / name).write_text("x")
         for path in configurations(copy)[1]:
             text = path.read_text().replace("/etc/vector/credentials", str(secrets)).replace("/var/lib/vector", scratch)
-            for name in re.findall(r"SECRET\[credentials\.([\w-]+)\]", text):
+            for name in re.findall(r"SECRET\[[\w-]+\.([\w-]+)\]", text):
                 (secrets / name).write_text("https://x.example.com/hook" if "url" in name else "x")
             path.write_text(text)
         for path in configurations(copy)[1]:
