@@ -187,7 +187,8 @@ fn what_a_filter_has_seen_before_is_taken_as_it_is() {
 fn the_events_of_a_list_count_each() {
     let log = fs::read_to_string(sample()).unwrap();
     let events: Vec<_> = log.lines().take(50).collect();
-    let list = format!(r#"{{"kind":"EventList","items":[{}]}}"#, events.join(","));
+    let list =
+        format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{}]}}"#, events.join(","));
     let (of_list, of_lines) = (report(list.as_bytes()), report(events.join("\n").as_bytes()));
     assert_eq!(of_list, of_lines);
 }
@@ -197,23 +198,27 @@ fn the_page_holds_data_and_no_text_of_an_event() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name).display().to_string();
     let (template, page) = (place("template.html"), place("page.html"));
-    fs::write(&template, "<html><!--data--><script>run()</script></html>").unwrap();
+    fs::write(&template, "<html><!--start--><script>run()</script><!--data--></html>").unwrap();
     let log = fs::read(sample()).unwrap();
     let (status, stdout, stderr) = run(&["report", "-o", &page, "--page", &template], &log);
     assert_eq!((status, &*stdout), (0, ""), "{stderr}");
     assert!(stderr.contains("page.html: ") && stderr.contains(" events, "), "{stderr}");
 
     let text = fs::read_to_string(&page).unwrap();
-    let body = text.strip_prefix("<html>").unwrap().strip_suffix("<script>run()</script></html>").unwrap();
-    let elements: Vec<_> =
-        body.lines().collect::<Vec<_>>().join("\n").split("</script>").map(str::to_owned).collect();
-    assert_eq!(elements.len(), 3, "two, and the end");
+    let (start, rest) = text.strip_prefix("<html>").unwrap().split_once("<script>run()</script>").unwrap();
+    let data = [start, rest.strip_suffix("</html>").unwrap()].concat();
+    let elements: Vec<_> = data.split("</script>\n").filter(|element| !element.is_empty()).collect();
     let mut signs = BTreeSet::new();
-    for (element, id) in elements.iter().zip(["records", "details"]) {
-        let opening = format!(r#"<script type="application/octet-stream" id="{id}">"#);
-        signs.extend(element.trim_start().strip_prefix(&opening).unwrap().chars());
+    let mut kinds = Vec::new();
+    for element in elements {
+        let element = element.strip_prefix(r#"<script type="application/octet-stream" "#).unwrap();
+        let (attributes, data) = element.split_once('>').unwrap();
+        kinds.push(attributes.trim_end_matches(|c: char| c.is_ascii_digit() || c == '"'));
+        signs.extend(data.chars());
     }
-    assert!(signs.iter().all(|sign| sign.is_ascii_alphanumeric() || "+/=,\n".contains(*sign)), "{signs:?}");
+    kinds.dedup();
+    assert_eq!(kinds, [r#"id="start"#, r#"id="records"#, r#"class="details" data-first="#]);
+    assert!(signs.iter().all(|sign| sign.is_ascii_alphanumeric() || "+/=".contains(*sign)), "{signs:?}");
 }
 
 #[test]

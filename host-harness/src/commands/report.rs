@@ -1,9 +1,13 @@
 //! `host-harness report`: writes the audit reports, as one self-contained page or as numbers.
 //!
 //! ```text
-//! line ─▶ Collector ─┬─▶ Records ─────────▶ page: <script id="records">, or JSON
-//!                    └─▶ Story, output ───▶ page: <script id="details">, piece by piece
+//! line ─▶ Collector ─┬─▶ Records ─┬───────▶ page: <script id="start">, or JSON
+//!                    │            └───────▶ page: <script id="records">
+//!                    └─▶ Story, output ───▶ page: <script class="details">, piece by piece
 //! ```
+//!
+//! What the page shows first stands first in it, so that it need not wait for the rest: the reports on everything. From the
+//! records it makes the reports under a filter, and of the details it unpacks the piece with the event that is opened.
 //!
 //! What the page holds is data in base64, which no browser takes for anything else, whatever an event says.
 
@@ -39,8 +43,11 @@ const PAGE: Artifact = Artifact {
               or ask for the numbers alone with --format json",
 };
 
-/// Where in the page the data goes.
-const PLACE: &str = "<!--data-->";
+/// Where in the page goes what it shows first.
+const START_PLACE: &str = "<!--start-->";
+
+/// Where in the page the other data goes.
+const DATA_PLACE: &str = "<!--data-->";
 
 /// Bytes of details that are compressed together: what a browser unpacks to show one event.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -154,9 +161,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     Ok(if too_long > 0 { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
-/// A page without data, in the two parts between which the data goes.
+/// A page without data, in the parts between which the data goes.
 struct Page {
     before: String,
+    between: String,
     after: String,
 }
 
@@ -165,37 +173,41 @@ impl Page {
         let path = PAGE.find(chosen)?;
         let text = fs::read_to_string(&path)
             .with_context(|| Misconfigured(format!("cannot read the page {}", path.display())))?;
-        let (before, after) = text.split_once(PLACE).ok_or_else(|| {
-            Misconfigured(format!("{} is no page of this program's: it has no {PLACE}", path.display()))
-        })?;
-        Ok(Self { before: before.to_owned(), after: after.to_owned() })
+        let parts = text.split_once(START_PLACE).and_then(|(before, rest)| {
+            let (between, after) = rest.split_once(DATA_PLACE)?;
+            Some(Self { before: before.to_owned(), between: between.to_owned(), after: after.to_owned() })
+        });
+        parts.with_context(|| {
+            let places = format!("{START_PLACE} or no {DATA_PLACE}");
+            Misconfigured(format!("{} is no page of this program's: it has no {places}", path.display()))
+        })
     }
 
     fn write(&self, records: &Records, details: Details, out: &mut dyn Write) -> io::Result<()> {
+        let start = serde_json::to_vec(&records.start())?;
         let records = records.to_bytes().map_err(io::Error::other)?;
         out.write_all(self.before.as_bytes())?;
-        write_data(out, "records", &BASE64.encode(gzip(&records)?))?;
-        write_data(out, "details", &details.finish()?)?;
+        write_data(out, r#"id="start""#, &start)?;
+        out.write_all(self.between.as_bytes())?;
+        write_data(out, r#"id="records""#, &records)?;
+        out.write_all(&details.finish()?)?;
         out.write_all(self.after.as_bytes())
     }
 }
 
-/// Writes an element that a browser neither runs nor shows. `data` has no sign that means anything in HTML.
-fn write_data(out: &mut dyn Write, id: &str, data: &str) -> io::Result<()> {
-    writeln!(out, r#"<script type="application/octet-stream" id="{id}">{data}</script>"#)
-}
-
-fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+/// Writes an element that a browser neither runs nor shows. Base64 has no sign that means anything in HTML.
+fn write_data(out: &mut dyn Write, attributes: &str, data: &[u8]) -> io::Result<()> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes)?;
-    encoder.finish()
+    encoder.write_all(data)?;
+    let data = BASE64.encode(encoder.finish()?);
+    writeln!(out, r#"<script type="application/octet-stream" {attributes}>{data}</script>"#)
 }
 
-/// The kept events with their explanations, in pieces that are compressed each by itself. A line for each piece: the
-/// number of its first event, a comma, base64. In a piece two lines for each event: the explanation, the event.
+/// The kept events with their explanations, in pieces that are compressed each by itself: an element for each, which says
+/// the number of its first event. In a piece two lines for each event: the explanation, the event.
 #[derive(Default)]
 struct Details {
-    lines: String,
+    elements: Vec<u8>,
     piece: Vec<u8>,
     first: Option<u32>,
 }
@@ -220,14 +232,13 @@ impl Details {
 
     fn end_piece(&mut self) -> io::Result<()> {
         let Some(first) = self.first.take() else { return Ok(()) };
-        let piece = BASE64.encode(gzip(&self.piece)?);
-        self.lines.push_str(&format!("{first},{piece}\n"));
+        write_data(&mut self.elements, &format!(r#"class="details" data-first="{first}""#), &self.piece)?;
         self.piece.clear();
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<String> {
+    fn finish(mut self) -> io::Result<Vec<u8>> {
         self.end_piece()?;
-        Ok(self.lines)
+        Ok(self.elements)
     }
 }

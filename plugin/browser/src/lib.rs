@@ -41,10 +41,10 @@ impl Log {
         json(self.records.tally())
     }
 
-    /// The values to filter by.
+    /// What there is before anything is chosen: [`Start`](audit_filter_report::reports::Start).
     #[must_use]
-    pub fn choices(&self) -> String {
-        json(&self.records.choices())
+    pub fn start(&self) -> String {
+        json(&self.records.start())
     }
 
     /// The first page.
@@ -117,4 +117,60 @@ fn read(filter: &str) -> Result<Filter, String> {
 /// Everything that goes out has names for keys, and so can be written.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use audit_filter_engine::config;
+    use audit_filter_engine::detect::Rule;
+
+    use crate::playground::Texts;
+
+    /// What the page has in Chinese of what the engine says, by kind.
+    fn chinese(kind: &str) -> BTreeMap<String, String> {
+        let all: BTreeMap<String, BTreeMap<String, String>> =
+            serde_json::from_str(include_str!("../page/src/zh.json")).unwrap();
+        all[kind].clone()
+    }
+
+    fn keys(translations: &BTreeMap<String, String>) -> BTreeSet<&str> {
+        translations.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn every_sentence_of_a_story_has_a_chinese_one_with_the_same_parts() {
+        let source = include_str!("../../report/src/story.rs");
+        let templates = source.split("said!(").skip(1).map(|call| call.split('"').nth(1).unwrap());
+        // What only holds an event's words has none of its own.
+        let templates: BTreeSet<_> = templates.filter(|template| *template != "{}").collect();
+        let sentences = chinese("sentences");
+        assert_eq!(templates, keys(&sentences));
+        for (english, chinese) in &sentences {
+            assert_eq!(english.matches("{}").count(), chinese.matches("{}").count(), "{english}");
+        }
+    }
+
+    fn built_in_rules() -> Vec<Rule> {
+        let config = config::load(&Texts::default()).config.unwrap();
+        [config.rules().rules(), config.rules().correlations()].concat()
+    }
+
+    #[test]
+    fn every_built_in_rule_has_a_chinese_title() {
+        let rules = built_in_rules();
+        let titles: BTreeSet<_> = rules.iter().map(|rule| &*rule.title).collect();
+        assert_eq!(titles, keys(&chinese("titles")));
+    }
+
+    #[test]
+    fn every_tag_of_a_built_in_rule_has_a_chinese_name() {
+        let rules = built_in_rules();
+        // ATT&CK's techniques and the vulnerabilities go by their numbers.
+        let is_number = |tag: &str| tag.starts_with("attack.t") || tag.starts_with("cve.");
+        let tags = rules.iter().flat_map(|rule| &rule.tags).map(|tag| &**tag);
+        let tags: BTreeSet<_> = tags.filter(|tag| !is_number(tag)).collect();
+        assert_eq!(tags, keys(&chinese("tags")));
+    }
 }

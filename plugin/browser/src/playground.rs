@@ -19,7 +19,7 @@ const RULES_FILE: &str = "rules.yml";
 
 /// The texts that are being written.
 #[derive(Debug, Default)]
-struct Texts {
+pub(crate) struct Texts {
     configuration: String,
     policy: String,
     rules: String,
@@ -127,7 +127,7 @@ impl Playground {
     }
 
     /// Up to `most` events of that fate, or of any where there is none, from the one on that has that many before it:
-    /// the index, the fate, and what the event tells.
+    /// the index, the fate, what the event tells, how grave it is, and its route.
     pub fn list(&mut self, fate: &str, start: usize, most: usize) -> String {
         let name = |fate: &Fate| serde_json::to_value(fate).unwrap_or_default();
         let is_meant = |candidate: &Fate| {
@@ -139,8 +139,11 @@ impl Playground {
         let rows: Vec<_> = rows
             .into_iter()
             .map(|(index, fate)| {
-                let told = self.explain(index, |story| story.told().into_owned());
-                json!({"index": index, "fate": fate, "told": told})
+                let row = self.explain(index, |story| {
+                    let (severity, route) = (story.audit("severity"), story.audit("route"));
+                    json!({"index": index, "fate": fate, "told": story.told(), "severity": severity, "route": route})
+                });
+                row.unwrap_or_default()
             })
             .collect();
         json!({"total": total, "rows": rows}).to_string()
@@ -207,8 +210,11 @@ mod tests {
     #[test]
     fn a_changed_policy_changes_the_numbers() {
         let mut playground = Playground::new();
-        let list =
-            format!(r#"{{"kind":"EventList","items":[{},{}]}}"#, event("get", "pods"), event("list", "pods"));
+        let list = format!(
+            r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{},{}]}}"#,
+            event("get", "pods"),
+            event("list", "pods")
+        );
         assert_eq!(playground.load(format!("{}\n\n{list}\r\n", event("get", "pods")).into_bytes()), 3);
         for (policy, kept) in [(POLICY.to_owned(), 1), (POLICY.replace("get", "list"), 2)] {
             let answer = playground.configure(String::new(), policy, String::new());
@@ -221,7 +227,8 @@ mod tests {
         let list = playground.list("dropped", 0, 9);
         assert!(list.contains(r#"{"index":2,"fate":"dropped","told":"jane listed"#), "{list}");
         let detail = playground.detail(2);
-        assert!(detail.contains("dropped by rule 0 at line 4 of audit-policy.yaml"), "{detail}");
+        let told = r#"["dropped {}",["by rule {} at line {} of {}","0","4","audit-policy.yaml"]]"#;
+        assert!(detail.contains(told), "{detail}");
         assert!(playground.take_log().tally().contains(r#""kept":2"#));
     }
 

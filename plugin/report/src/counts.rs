@@ -1,10 +1,12 @@
 //! Counting by name, and by time.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::records::{Records, Row, TextId};
+use crate::filter::is_grave;
+use crate::records::{ACTIONS, FAILURE, Records, Row, TextId, action_index};
 
 /// How many events have a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,17 +52,53 @@ pub(crate) fn by_text(records: &Records, rows: &[&Row], text: impl Fn(&Row) -> T
 }
 
 /// Groups rows by a key that orders them; each group keeps their order.
-pub(crate) fn groups<'r, K: Ord>(
-    rows: &[&'r Row],
-    key: impl Fn(&'r Row) -> Option<K>,
-) -> std::collections::BTreeMap<K, Vec<&'r Row>> {
-    let mut groups = std::collections::BTreeMap::new();
-    for row in rows {
-        if let Some(key) = key(row) {
-            groups.entry(key).or_insert_with(Vec::new).push(*row);
+pub(crate) fn groups<'r, K: Ord>(rows: &[&'r Row], key: impl Fn(&'r Row) -> K) -> BTreeMap<K, Vec<&'r Row>> {
+    let mut groups = BTreeMap::new();
+    rows.iter().for_each(|row| groups.entry(key(row)).or_insert_with(Vec::new).push(*row));
+    groups
+}
+
+/// What rows add up to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sum {
+    pub(crate) events: u64,
+    /// With a severity of high or more.
+    pub(crate) grave: u64,
+    pub(crate) failures: u64,
+    /// By [`ACTIONS`].
+    pub(crate) actions: [u64; ACTIONS.len()],
+}
+
+impl Sum {
+    pub(crate) fn of(rows: &[&Row]) -> Self {
+        let mut sum = Self::default();
+        rows.iter().for_each(|row| sum.add(row));
+        sum
+    }
+
+    fn add(&mut self, row: &Row) {
+        self.events += 1;
+        self.grave += u64::from(is_grave(row));
+        self.failures += u64::from(row.outcome == FAILURE);
+        if let Some(number) = action_index(row).and_then(|index| self.actions.get_mut(index)) {
+            *number += 1;
         }
     }
-    groups
+}
+
+/// What the rows of each key add up to; the most events first, then by `name`.
+pub(crate) fn sums<'r, K: Ord + Copy>(
+    rows: &[&'r Row],
+    key: impl Fn(&'r Row) -> K,
+    name: impl Fn(K) -> &'r str,
+) -> Vec<(K, Sum)> {
+    let mut sums: BTreeMap<K, Sum> = BTreeMap::new();
+    rows.iter().for_each(|row| sums.entry(key(row)).or_default().add(row));
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by(|(a, of_a), (b, of_b)| {
+        (Reverse(of_a.events), name(*a)).cmp(&(Reverse(of_b.events), name(*b)))
+    });
+    sums
 }
 
 /// How many bars a chart has at most.

@@ -15,6 +15,7 @@ pub mod counts;
 pub mod filter;
 pub mod records;
 pub mod reports;
+pub mod said;
 pub mod story;
 pub mod tally;
 pub mod text;

@@ -21,6 +21,25 @@ const LONGEST_TEXT: usize = 2048;
 /// A text's number in [`Records::text`]. 0 is the empty text: what an event does not have.
 pub(crate) type TextId = u32;
 
+/// The texts with which all records begin, so that reports can ask for them by number.
+const WORDS: [&str; 7] = ["", "success", "failure", "create", "update", "delete", "access"];
+
+/// `audit.outcome`
+pub(crate) const SUCCESS: TextId = 1;
+pub(crate) const FAILURE: TextId = 2;
+
+/// The numbers of `audit.action`; its first is that of [`ACTIONS`]'s first.
+const FIRST_ACTION: TextId = 3;
+
+/// What can be done to a resource.
+pub(crate) const ACTIONS: [&str; 4] = [WORDS[3], WORDS[4], WORDS[5], WORDS[6]];
+
+/// The index in [`ACTIONS`].
+pub(crate) fn action_index(row: &Row) -> Option<usize> {
+    let index = row.action.checked_sub(FIRST_ACTION)?;
+    usize::try_from(index).ok().filter(|index| *index < ACTIONS.len())
+}
+
 /// The events that the filter kept, by time, and what it did with all that it read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Records {
@@ -153,6 +172,12 @@ impl Records {
         self.texts.get(id as usize).map_or("", String::as_str)
     }
 
+    /// The number of a text; none where no record has it.
+    pub(crate) fn id_of(&self, text: &str) -> Option<TextId> {
+        let index = self.texts.iter().position(|one| one == text)?;
+        TextId::try_from(index).ok()
+    }
+
     pub(crate) fn rules(&self) -> &[RuleRecord] {
         &self.rules
     }
@@ -172,8 +197,8 @@ impl Builder {
     /// `rules` are those that may hold.
     pub(crate) fn new<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Self {
         Self {
-            records: Records { texts: vec![String::new()], ..Records::default() },
-            text_ids: HashMap::from([(String::new(), 0)]),
+            records: Records { texts: WORDS.map(str::to_owned).to_vec(), ..Records::default() },
+            text_ids: WORDS.map(str::to_owned).into_iter().zip(0..).collect(),
             rule_ids: HashMap::new(),
             known: rules.into_iter().map(|rule| (rule.id.to_string(), rule.into())).collect(),
         }
@@ -343,7 +368,8 @@ mod tests {
             builder.push(&Subject::default(), &serde_json::json!({"operator": long}));
         }
         let records = builder.finish();
-        assert_eq!(records.texts().iter().map(String::len).collect::<Vec<_>>(), [0, LONGEST_TEXT]);
+        let lengths: Vec<_> = records.texts().iter().skip(WORDS.len()).map(String::len).collect();
+        assert_eq!(lengths, [LONGEST_TEXT]);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::counts::{self, Count, Timeline, Top};
-use crate::filter::{Field, Filter, is_grave};
-use crate::records::{Records, Row, SEVERITIES, TextId, severity_name};
+use crate::counts::{self, Count, Sum, Timeline, Top};
+use crate::filter::{Field, Filter};
+use crate::records::{ACTIONS, Records, Row, SEVERITIES, SUCCESS, TextId, action_index, severity_name};
 use crate::tally::Tally;
 
 /// Rows of each table. A log may have a name for each event, and nobody reads on.
@@ -39,9 +39,6 @@ const CVE: &str = "cve";
 /// The classes of the resource reports.
 const CLASSES: [&str; 5] = ["compute", "network", "storage", "access-control", "other"];
 
-/// What can be done to a resource.
-const ACTIONS: [&str; 4] = ["create", "update", "delete", "access"];
-
 /// Everything, as `host-harness report --format json` writes it.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -57,6 +54,17 @@ pub struct Report {
     pub cves: CveRisks,
     /// Commands in containers.
     pub containers: Containers,
+}
+
+/// What a page has before anything is chosen, so that it can show the reports before it has read the records.
+#[derive(Debug, Serialize)]
+pub struct Start<'r> {
+    /// The values to filter by.
+    pub choices: Choices,
+    /// The titles of the rules that hold, by id.
+    pub titles: BTreeMap<&'r str, &'r str>,
+    /// Of all events.
+    pub report: Report,
 }
 
 /// The first page.
@@ -318,8 +326,10 @@ pub struct Command {
     pub time: Option<i64>,
     /// The event's.
     pub severity: &'static str,
-    /// As one would type it.
+    /// As one would type it; empty where the request names none.
     pub command: String,
+    /// What was asked for: `pods/exec`, `pods/attach`.
+    pub resource: String,
 }
 
 /// An event in a list.
@@ -368,16 +378,26 @@ impl Records {
     #[must_use]
     pub fn report(&self, filter: &Filter) -> Report {
         let rows = filter.rows(self);
-        let named = counts::by_text(self, &rows, |row| row.resource);
-        let details = named.iter().take(MOST_ROWS).map(|count| self.resource(&rows, &count.name)).collect();
+        let mut resources: Vec<_> = counts::groups(&rows, |row| row.resource).into_iter().collect();
+        resources.retain(|(resource, _)| *resource != 0);
+        resources.sort_by_key(|(resource, rows)| (Reverse(rows.len()), self.text(*resource)));
+        let details = resources.iter().take(MOST_ROWS);
+        let details = details.map(|(resource, rows)| self.resource(rows, self.text(*resource))).collect();
         Report {
             filter: self.tally.clone(),
             overview: self.overview_of(&rows),
             operations: self.operations_of(&rows),
-            resources: Top { rows: details, names: named.len() as u64 },
+            resources: Top { rows: details, names: resources.len() as u64 },
             cves: self.cves_of(&rows),
             containers: self.containers_of(&rows),
         }
+    }
+
+    /// What there is before anything is chosen.
+    #[must_use]
+    pub fn start(&self) -> Start<'_> {
+        let titles = self.rules().iter().map(|rule| (&*rule.id, &*rule.title)).collect();
+        Start { choices: self.choices(), titles, report: self.report(&Filter::default()) }
     }
 
     /// The first page.
@@ -395,7 +415,9 @@ impl Records {
     /// A resource by itself, as kubectl names it.
     #[must_use]
     pub fn resource_details(&self, filter: &Filter, resource: &str) -> ResourceDetails {
-        self.resource(&filter.rows(self), resource)
+        let id = self.id_of(resource);
+        let rows: Vec<_> = filter.rows(self).into_iter().filter(|row| Some(row.resource) == id).collect();
+        self.resource(&rows, resource)
     }
 
     /// Vulnerabilities.
@@ -448,36 +470,33 @@ impl Records {
 
     fn overview_of(&self, rows: &[&Row]) -> Overview {
         let times = || rows.iter().filter_map(|row| row.time);
-        let operators = counts::groups(rows, |row| (row.user != 0).then_some((row.user, row.user_type)));
-        let operators = operators.into_iter().map(|((user, user_type), rows)| Operator {
+        let operators = counts::sums(rows, |row| (row.user, row.user_type), |(user, _)| self.text(user));
+        let operators = operators.into_iter().filter(|((user, _), _)| *user != 0);
+        let operators = operators.map(|((user, user_type), sum)| Operator {
             name: self.text(user).to_owned(),
             r#type: self.text(user_type).to_owned(),
-            events: rows.len() as u64,
-            grave: grave(&rows),
-            failures: self.failures(&rows),
+            events: sum.events,
+            grave: sum.grave,
+            failures: sum.failures,
         });
-        let mut operators: Vec<_> = operators.collect();
-        operators.sort_by(|a, b| (Reverse(a.events), &a.name).cmp(&(Reverse(b.events), &b.name)));
-        let sources = counts::groups(rows, |row| {
-            (row.source_ip != 0).then_some((row.source_ip, row.scope, row.is_high_risk_source))
-        });
-        let sources = sources.into_iter().map(|((address, scope, high_risk), rows)| Source {
+        let source = |row: &Row| (row.source_ip, row.scope, row.is_high_risk_source);
+        let sources = counts::sums(rows, source, |(address, ..)| self.text(address));
+        let sources = sources.into_iter().filter(|((address, ..), _)| *address != 0);
+        let sources = sources.map(|((address, scope, high_risk), sum)| Source {
             address: self.text(address).to_owned(),
             scope: self.text(scope).to_owned(),
             high_risk,
-            events: rows.len() as u64,
-            grave: grave(&rows),
+            events: sum.events,
+            grave: sum.grave,
         });
-        let mut sources: Vec<_> = sources.collect();
-        sources.sort_by(|a, b| (Reverse(a.events), &a.address).cmp(&(Reverse(b.events), &b.address)));
         Overview {
             events: rows.len() as u64,
             first: times().next(),
             last: times().next_back(),
             severities: severity_counts(rows),
             timeline: by_severity(rows),
-            operators: Top::of(operators, MOST_ROWS),
-            sources: Top::of(sources, MOST_ROWS),
+            operators: Top::of(operators.collect(), MOST_ROWS),
+            sources: Top::of(sources.collect(), MOST_ROWS),
             scopes: counts::by_text(self, rows, |row| row.scope),
             outcomes: counts::by_text(self, rows, |row| row.outcome),
             codes: code_counts(rows),
@@ -488,13 +507,14 @@ impl Records {
     }
 
     fn priority(&self, rows: &[&Row], name: &'static str, tags: &'static [&'static str]) -> Priority {
-        let has_tag = |row: &Row| row.tags.iter().any(|tag| tags.contains(&self.text(*tag)));
-        let rows: Vec<_> = rows.iter().copied().filter(|row| has_tag(row)).collect();
+        let ids: Vec<_> = tags.iter().filter_map(|tag| self.id_of(tag)).collect();
+        let has_tag = |row: &&Row| row.tags.iter().any(|tag| ids.contains(tag));
+        let rows: Vec<_> = rows.iter().copied().filter(has_tag).collect();
         Priority {
             name,
             tags,
             events: rows.len() as u64,
-            grave: grave(&rows),
+            grave: Sum::of(&rows).grave,
             operators: counts::by_text(self, &rows, |row| row.user).len() as u64,
             last: rows.iter().rev().find_map(|row| row.time),
         }
@@ -553,40 +573,29 @@ impl Records {
         CLASSES
             .iter()
             .map(|class| {
-                let rows: Vec<_> =
-                    rows.iter().copied().filter(|row| self.text(row.class) == *class).collect();
-                let resources =
-                    counts::groups(&rows, |row| Some(row.resource)).into_iter().map(|(resource, rows)| {
-                        let of =
-                            |action| rows.iter().filter(|row| self.text(row.action) == action).count() as u64;
-                        Operations {
-                            resource: self.text(resource).to_owned(),
-                            events: rows.len() as u64,
-                            create: of("create"),
-                            update: of("update"),
-                            delete: of("delete"),
-                            access: of("access"),
-                            failures: self.failures(&rows),
-                        }
-                    });
-                let mut resources: Vec<_> = resources.collect();
-                resources
-                    .sort_by(|a, b| (Reverse(a.events), &a.resource).cmp(&(Reverse(b.events), &b.resource)));
+                let id = self.id_of(class);
+                let rows: Vec<_> = rows.iter().copied().filter(|row| Some(row.class) == id).collect();
+                let resources = counts::sums(&rows, |row| row.resource, |resource| self.text(resource));
+                let resources = resources.into_iter().map(|(resource, sum)| {
+                    let [create, update, delete, access] = sum.actions;
+                    let (resource, Sum { events, failures, .. }) = (self.text(resource).to_owned(), sum);
+                    Operations { resource, events, create, update, delete, access, failures }
+                });
                 ClassOperations {
                     class,
                     events: rows.len() as u64,
-                    timeline: self.by_action(&rows),
-                    resources: Top::of(resources, MOST_ROWS),
+                    timeline: by_action(&rows),
+                    resources: Top::of(resources.collect(), MOST_ROWS),
                 }
             })
             .collect()
     }
 
+    /// `rows` are the resource's.
     fn resource(&self, rows: &[&Row], resource: &str) -> ResourceDetails {
-        let rows: Vec<_> = rows.iter().copied().filter(|row| self.text(row.resource) == resource).collect();
-        let successes = rows.iter().filter(|row| self.text(row.outcome) == "success").count() as u64;
-        let failures = self.failures(&rows);
-        let top = |text: fn(&Row) -> TextId| Top::of(counts::by_text(self, &rows, text), MOST_ROWS);
+        let successes = rows.iter().filter(|row| row.outcome == SUCCESS).count() as u64;
+        let failures = Sum::of(rows).failures;
+        let top = |text: fn(&Row) -> TextId| Top::of(counts::by_text(self, rows, text), MOST_ROWS);
         ResourceDetails {
             resource: resource.to_owned(),
             class: rows.first().map(|row| self.text(row.class).to_owned()).unwrap_or_default(),
@@ -597,14 +606,15 @@ impl Records {
                 .then(|| successes as f64 / (successes + failures) as f64),
             namespaces: top(|row| row.namespace),
             operators: top(|row| row.user),
-            verbs: counts::by_text(self, &rows, |row| row.verb),
-            timeline: self.by_action(&rows),
+            verbs: counts::by_text(self, rows, |row| row.verb),
+            timeline: by_action(rows),
         }
     }
 
     fn cves_of(&self, rows: &[&Row]) -> CveRisks {
-        let is_risk = |row: &&&Row| row.tags.iter().any(|tag| self.text(*tag) == CVE);
-        let rows: Vec<_> = rows.iter().filter(is_risk).copied().collect();
+        let cve = self.id_of(CVE);
+        let is_risk = |row: &&Row| cve.is_some_and(|cve| row.tags.contains(&cve));
+        let rows: Vec<_> = rows.iter().copied().filter(is_risk).collect();
         let mut risks: Vec<_> = self
             .rules()
             .iter()
@@ -639,25 +649,18 @@ impl Records {
     fn containers_of(&self, rows: &[&Row]) -> Containers {
         let rows: Vec<_> = rows.iter().copied().filter(|row| row.pod != 0).collect();
         let places = |text: fn(&Row) -> TextId| {
-            let groups = counts::groups(&rows, |row| Some(text(row)));
-            let mut places: Vec<_> = groups
-                .into_iter()
-                .map(|(name, rows)| Place {
+            let sums = counts::sums(&rows, text, |name| self.text(name)).into_iter();
+            let mut places: Vec<_> = sums
+                .map(|(name, Sum { events, grave, .. })| Place {
                     name: self.text(name).to_owned(),
-                    events: rows.len() as u64,
-                    grave: grave(&rows),
+                    events,
+                    grave,
                 })
                 .collect();
-            places.sort_by(|a, b| {
-                (Reverse(a.grave), Reverse(a.events), &a.name).cmp(&(
-                    Reverse(b.grave),
-                    Reverse(b.events),
-                    &b.name,
-                ))
-            });
+            places.sort_by_key(|place| Reverse(place.grave));
             Top::of(places, MOST_ROWS)
         };
-        let mut sessions: Vec<_> = counts::groups(&rows, |row| Some((row.user, row.pod, row.container)))
+        let mut sessions: Vec<_> = counts::groups(&rows, |row| (row.user, row.pod, row.container))
             .into_values()
             .flat_map(|rows| sessions(&rows))
             .map(|rows| (rows.iter().map(|row| row.severity).max().unwrap_or_default(), rows))
@@ -668,7 +671,7 @@ impl Records {
         let told = sessions.into_iter().take(MOST_ROWS).map(|(gravest, rows)| self.session(gravest, &rows));
         Containers {
             events: rows.len() as u64,
-            grave: grave(&rows),
+            grave: Sum::of(&rows).grave,
             pods: places(|row| row.pod),
             accounts: places(|row| row.user),
             sessions: Top { rows: told.collect(), names },
@@ -688,6 +691,7 @@ impl Records {
             time: row.time,
             severity: severity_name(row.severity),
             command: self.text(row.command).to_owned(),
+            resource: self.text(row.resource).to_owned(),
         });
         Session {
             user: text(|row| row.user),
@@ -700,16 +704,6 @@ impl Records {
             events: rows.len() as u64,
             commands: commands.collect(),
         }
-    }
-
-    fn failures(&self, rows: &[&Row]) -> u64 {
-        rows.iter().filter(|row| self.text(row.outcome) == "failure").count() as u64
-    }
-
-    fn by_action(&self, rows: &[&Row]) -> Timeline {
-        Timeline::new(rows, &ACTIONS, |row| {
-            ACTIONS.iter().position(|action| *action == self.text(row.action))
-        })
     }
 
     fn tag_counts(&self, rows: &[&Row]) -> Vec<Count> {
@@ -733,12 +727,12 @@ fn sessions<'r>(rows: &[&'r Row]) -> Vec<Vec<&'r Row>> {
     rows.chunk_by(goes_on).map(<[_]>::to_vec).collect()
 }
 
-fn grave(rows: &[&Row]) -> u64 {
-    rows.iter().filter(|row| is_grave(row)).count() as u64
-}
-
 fn by_severity(rows: &[&Row]) -> Timeline {
     Timeline::new(rows, &SEVERITIES, |row| Some(row.severity.into()))
+}
+
+fn by_action(rows: &[&Row]) -> Timeline {
+    Timeline::new(rows, &ACTIONS, action_index)
 }
 
 /// All severities, those that no event has too.

@@ -2,7 +2,6 @@
 //! program. The command line and the page tell the same.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use audit_filter_engine::Outcome;
 use audit_filter_engine::explain::{Cause, Explanation, Verdict};
@@ -10,6 +9,7 @@ use audit_filter_engine::policy::{Considered, Level};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::said::{Said, said};
 use crate::text::{added_object, grouped, printable};
 
 /// An explanation with all that it takes to tell it.
@@ -42,8 +42,9 @@ impl<'r> Story<'r> {
         &self.explanation.output
     }
 
-    /// A string of the `audit` object.
-    fn audit(&self, field: &str) -> Option<&str> {
+    /// A string of the `audit` object, such as `severity`; of a dropped event, of the one that it would have had.
+    #[must_use]
+    pub fn audit(&self, field: &str) -> Option<&str> {
         self.audit.get(field)?.as_str()
     }
 
@@ -56,33 +57,40 @@ impl<'r> Story<'r> {
     }
 
     /// What became of the record and why, in one sentence.
-    fn because(&self) -> String {
+    fn because(&self) -> Said {
         let Some(verdict) = &self.explanation.verdict.as_ref().filter(|_| self.error.is_none()) else {
             return match &self.error {
-                Some(error) => format!("passed through, since it is no audit event to the filter: {error}"),
+                Some(error) => {
+                    said!("passed through, since it is no audit event to the filter: {}", error.as_str())
+                }
                 None => {
-                    "passed through as it is: it is no audit event, and has a member of the filter's name"
-                        .to_owned()
+                    said!(
+                        "passed through as it is: it is no audit event, and has a member of the filter's name"
+                    )
                 }
             };
         };
         let by = deciding_rule(verdict);
-        let severity = self.audit("severity").unwrap_or("none");
+        let severity = Said::name(self.audit("severity").unwrap_or("none"));
         match self.explanation.cause {
-            Some(Cause::Stage) => {
-                format!("dropped: {} omits the stage {}", verdict.file, verdict.stage)
-            }
-            Some(Cause::ResponseCode(code)) => format!("dropped: omitResponseCodes has {code}"),
+            Some(Cause::Stage) => said!("dropped: {} omits the stage {}", &*verdict.file, &*verdict.stage),
+            Some(Cause::ResponseCode(code)) => said!("dropped: omitResponseCodes has {}", code.to_string()),
             Some(Cause::Severity) => {
-                format!("dropped {by}, and its severity ({severity}) is too low for keepSeverity to keep it")
-            }
-            Some(_) => format!("dropped {by}"),
-            None if verdict.decision.level == Level::None => {
-                format!(
-                    "kept at Metadata: to be dropped {by}, but keepSeverity keeps its severity, {severity}"
+                said!(
+                    "dropped {}, and its severity ({}) is too low for keepSeverity to keep it",
+                    by,
+                    severity
                 )
             }
-            None => format!("kept at {} {by}", self.audit("level").unwrap_or_default()),
+            Some(_) => said!("dropped {}", by),
+            None if verdict.decision.level == Level::None => {
+                said!(
+                    "kept at Metadata: to be dropped {}, but keepSeverity keeps its severity, {}",
+                    by,
+                    severity
+                )
+            }
+            None => said!("kept at {} {}", self.audit("level").unwrap_or_default(), by),
         }
     }
 
@@ -92,7 +100,7 @@ impl<'r> Story<'r> {
         let Explanation { outcome, output, verdict, findings, .. } = self.explanation;
         let mut members = Map::new();
         members.insert("fate".to_owned(), self.fate().into());
-        members.insert("because".to_owned(), self.because().into());
+        members.insert("because".to_owned(), self.because().to_string().into());
         members.insert("bytes_in".to_owned(), self.record.len().into());
         members.insert("bytes_out".to_owned(), output.len().into());
         if let Some(error) = &self.error {
@@ -156,11 +164,13 @@ fn added_error(output: &[u8], key: &str) -> Option<String> {
 }
 
 /// `by rule 3 at line 41 of policy.yaml`
-fn deciding_rule(verdict: &Verdict) -> String {
-    let file = &verdict.file;
+fn deciding_rule(verdict: &Verdict) -> Said {
+    let file = &*verdict.file;
     match verdict.matched() {
-        Some(Considered { rule, line, .. }) => format!("by rule {rule} at line {line} of {file}"),
-        None => format!("because no rule of {file} matches"),
+        Some(Considered { rule, line, .. }) => {
+            said!("by rule {} at line {} of {}", rule.to_string(), line.to_string(), file)
+        }
+        None => said!("because no rule of {} matches", file),
     }
 }
 
@@ -169,8 +179,8 @@ fn deciding_rule(verdict: &Verdict) -> String {
 pub struct Line {
     /// What it is about; empty where it goes on with what the line before is about.
     pub label: &'static str,
-    /// What it says, in a form that gives no orders to a terminal.
-    pub text: String,
+    /// What it says.
+    pub text: Said,
 }
 
 impl Story<'_> {
@@ -188,89 +198,97 @@ impl Story<'_> {
     pub fn lines(&self) -> Vec<Line> {
         let Explanation { outcome, output, verdict, findings, .. } = self.explanation;
         let mut lines = Vec::new();
-        let mut line = |label, text: &str| lines.push(Line { label, text: printable(text).into_owned() });
+        let mut line = |label, text| lines.push(Line { label, text });
+        let bytes = |count: usize| grouped(count as u64);
         if let Some(verdict) = verdict {
             let written_at = verdict.written_at.map_or("no level", Level::as_str);
-            line("event", &format!("{}, {}, written at {written_at}", verdict.audit_id, verdict.stage));
-            for (index, text) in policy(verdict).iter().enumerate() {
+            let (id, stage) = (&*verdict.audit_id, &*verdict.stage);
+            line("event", said!("{}, {}, written at {}", id, stage, Said::name(written_at)));
+            for (index, text) in policy(verdict).into_iter().enumerate() {
                 line(if index == 0 { "policy" } else { "" }, text);
             }
-            line("level", &level(verdict));
+            line("level", level(verdict));
         }
         if let Some(findings) = findings {
             if *outcome == Outcome::Kept {
                 for cut in &findings.cuts {
-                    line("cut", &format!("{} ({} bytes)", cut.what, grouped(cut.bytes as u64)));
+                    line("cut", said!("{} ({} bytes)", cut.what, bytes(cut.bytes)));
                 }
                 if findings.cuts.is_empty() {
-                    line("cut", "nothing");
+                    line("cut", said!("nothing"));
                 }
             }
-            line("operator", &self.operator());
-            line("source", &self.source(findings.source_is_trusted_proxy));
-            line("action", &self.action());
+            line("operator", self.operator());
+            line("source", self.source(findings.source_is_trusted_proxy));
+            line("action", self.action());
             if let Some(exec) = self.audit.get("exec") {
-                line("exec", &exec_text(exec));
+                line("exec", exec_text(exec));
             }
             if findings.rules.is_empty() {
-                line("rules", "none holds");
+                line("rules", said!("none holds"));
             }
             for (index, rule) in findings.rules.iter().enumerate() {
-                let text = format!("{}: {} ({})", rule.level, rule.title, rule.id);
-                line(if index == 0 { "rules" } else { "" }, &text);
+                let (level, title) = (Said::name(rule.level.name()), Said::name(&rule.title));
+                line(if index == 0 { "rules" } else { "" }, said!("{}: {} ({})", level, title, &*rule.id));
             }
             for (index, alert) in self.alerts().enumerate() {
-                line(if index == 0 { "alerts" } else { "" }, &alert_text(&alert));
+                line(if index == 0 { "alerts" } else { "" }, alert_text(&alert));
             }
             if *outcome == Outcome::Kept {
-                line("route", self.audit("route").unwrap_or("none takes it"));
+                line(
+                    "route",
+                    self.audit("route").map_or_else(|| said!("none takes it"), |name| said!("{}", name)),
+                );
             }
         }
         let mut fate = self.because();
         if *outcome != Outcome::Dropped {
-            let (written, read) = (grouped(output.len() as u64), grouped(self.record.len() as u64));
-            let _ = write!(fate, "; {written} bytes go on where {read} came in");
+            let (written, read) = (bytes(output.len()), bytes(self.record.len()));
+            fate = said!("{}; {} bytes go on where {} came in", fate, written, read);
         }
-        line("fate", &fate);
+        line("fate", fate);
         lines
     }
 }
 
-fn policy(verdict: &Verdict) -> Vec<String> {
+fn policy(verdict: &Verdict) -> Vec<Said> {
     let mut lines: Vec<_> = verdict
         .considered
         .iter()
         .map(|Considered { rule, line, level, mismatch, .. }| {
-            let level = level.as_str();
+            let (rule, line, level) = (rule.to_string(), line.to_string(), level.as_str());
             match mismatch {
-                None => format!("rule {rule} (line {line}, {level}) matches"),
-                Some(mismatch) => format!(
-                    "rule {rule} (line {line}, {level}) is ruled out by {}: the event has {}",
-                    mismatch.field.as_str(),
-                    mismatch.seen
-                ),
+                None => said!("rule {} (line {}, {}) matches", rule, line, level),
+                Some(mismatch) => {
+                    let (field, seen) = (mismatch.field.as_str(), Said::name(&mismatch.seen.to_string()));
+                    said!(
+                        "rule {} (line {}, {}) is ruled out by {}: the event has {}",
+                        rule,
+                        line,
+                        level,
+                        field,
+                        seen
+                    )
+                }
             }
         })
         .collect();
     if verdict.matched().is_none() {
-        lines.push(format!("no rule of {} matches, which means None", verdict.file));
+        lines.push(said!("no rule of {} matches, which means None", &*verdict.file));
     }
     lines
 }
 
-fn level(verdict: &Verdict) -> String {
+fn level(verdict: &Verdict) -> Said {
     let wanted = verdict.decision.level;
     if verdict.decision.stage_omitted {
-        return format!("none: events of the stage {} are omitted", verdict.stage);
+        return said!("none: events of the stage {} are omitted", &*verdict.stage);
     }
     if verdict.level < wanted {
-        return format!(
-            "{}: the policy wants {}, but no more was written",
-            verdict.level.as_str(),
-            wanted.as_str()
-        );
+        let (level, wanted) = (verdict.level.as_str(), wanted.as_str());
+        return said!("{}: the policy wants {}, but no more was written", level, wanted);
     }
-    wanted.as_str().to_owned()
+    said!("{}", wanted.as_str())
 }
 
 impl Story<'_> {
@@ -289,88 +307,94 @@ impl Story<'_> {
         })
     }
 
-    fn operator(&self) -> String {
-        let kind = self.audit("operator_type").unwrap_or_default();
-        let Some(name) = self.audit("operator") else { return "nobody: the request has no user".to_owned() };
+    fn operator(&self) -> Said {
+        let kind = Said::name(self.audit("operator_type").unwrap_or_default());
+        let Some(name) = self.audit("operator") else { return said!("nobody: the request has no user") };
         let why = match self.audit("operator_source") {
-            Some("impersonation") => "the user whom the request impersonates",
-            Some("rbac-reason") => "the user whom the reason for allowing it names, as the account is shared",
-            _ => "the user who authenticated",
+            Some("impersonation") => said!("the user whom the request impersonates"),
+            Some("rbac-reason") => {
+                said!("the user whom the reason for allowing it names, as the account is shared")
+            }
+            _ => said!("the user who authenticated"),
         };
-        format!("{name} ({kind}): {why}")
+        said!("{} ({}): {}", name, kind, why)
     }
 
-    fn source(&self, is_trusted_proxy: bool) -> String {
+    fn source(&self, is_trusted_proxy: bool) -> Said {
         let all = self.audit("source_ips").unwrap_or_default();
         let Some(ip) = self.audit("source_ip") else {
             return match all {
-                "" => "unknown: the event has no address".to_owned(),
-                all => format!("unknown: what is no trusted proxy among {all} is no address"),
+                "" => said!("unknown: the event has no address"),
+                all => said!("unknown: what is no trusted proxy among {} is no address", all),
             };
         };
         let why = if !all.contains(',') {
-            "the only address".to_owned()
+            said!("the only address")
         } else if is_trusted_proxy {
-            format!("a trusted proxy, but so is every address to its right, and there is no other, in {all}")
+            said!("a trusted proxy, but so is every address to its right, and there is no other, in {}", all)
         } else if all.rsplit(',').next() == Some(ip) {
-            format!("the last of {all}, which is no trusted proxy")
+            said!("the last of {}, which is no trusted proxy", all)
         } else {
-            format!("from the right, the first of {all} that is no trusted proxy")
+            said!("from the right, the first of {} that is no trusted proxy", all)
         };
-        let scope = self.audit("source_scope").unwrap_or_default();
-        let listed = match self.audit.get("source_high_risk") {
-            Some(_) => "; a list of high-risk addresses has it",
-            None => "",
-        };
-        format!("{ip} ({scope}): {why}{listed}")
+        let scope = Said::name(self.audit("source_scope").unwrap_or_default());
+        let source = said!("{} ({}): {}", ip, scope, why);
+        match self.audit.get("source_high_risk") {
+            Some(_) => said!("{}; a list of high-risk addresses has it", source),
+            None => source,
+        }
     }
 
-    fn action(&self) -> String {
+    fn action(&self) -> Said {
         let outcome = match self.audit("outcome") {
-            Some("success") => "it succeeded",
-            Some(_) => "it failed",
-            None => "how it ended is not known yet",
+            Some("success") => said!("it succeeded"),
+            Some(_) => said!("it failed"),
+            None => said!("how it ended is not known yet"),
         };
         let class = match self.audit("resource_class") {
-            Some("non-resource") => "no resource".to_owned(),
-            Some(class) => format!("the resource class {class}"),
-            None => String::new(),
+            Some("non-resource") => said!("no resource"),
+            Some(class) => said!("the resource class {}", Said::name(class)),
+            None => Said::name(""),
         };
-        format!("{} on {class}; {outcome}", self.audit("action").unwrap_or_default())
+        said!("{} on {}; {}", Said::name(self.audit("action").unwrap_or_default()), class, outcome)
     }
 }
 
 /// `high: Many Secrets Read (many-secrets): 15 within 1,800 s for {"audit.operator":"jane"}`, of an alert in the `audit`
 /// object to which the title has been added.
 #[must_use]
-pub fn alert_text(alert: &Value) -> String {
+pub fn alert_text(alert: &Value) -> Said {
     let text = |field: &str| alert.get(field).and_then(Value::as_str).unwrap_or_default();
     let number = |field: &str| grouped(alert.get(field).and_then(Value::as_u64).unwrap_or_default());
-    let value = alert.get("value").map(|value| format!(", value {value}")).unwrap_or_default();
-    let group = alert.get("group").map(|group| format!(" for {group}")).unwrap_or_default();
-    format!(
-        "{}: {} ({}): {} within {} s{group}{value}",
-        text("severity"),
-        text("title"),
-        text("rule"),
-        number("count"),
-        number("window_seconds")
-    )
+    let (severity, title) = (Said::name(text("severity")), Said::name(text("title")));
+    let (count, seconds) = (number("count"), number("window_seconds"));
+    let mut said = said!("{}: {} ({}): {} within {} s", severity, title, text("rule"), count, seconds);
+    if let Some(group) = alert.get("group") {
+        said = said!("{} for {}", said, group.to_string());
+    }
+    if let Some(value) = alert.get("value") {
+        said = said!("{}, value {}", said, value.to_string());
+    }
+    said
 }
 
-/// `["sh","-c","id"] in container app, with stdin, with a terminal`
-fn exec_text(exec: &Value) -> String {
+/// `["sh","-c","id"], container app, with stdin, with a terminal`
+fn exec_text(exec: &Value) -> Said {
     let list =
         |field: &str| exec.get(field).filter(|list| list.as_array().is_some_and(|list| !list.is_empty()));
     let text = |field: &str| exec.get(field).and_then(Value::as_str);
     let is_set = |field: &str| exec.get(field).and_then(Value::as_bool) == Some(true);
     let mut parts = Vec::new();
-    parts.extend(list("command").map(Value::to_string));
-    parts.extend(list("ports").map(|ports| format!("ports {ports}")));
-    parts.extend(text("container").map(|container| format!("container {container}")));
-    parts.extend(text("image").map(|image| format!("image {image}")));
-    parts.extend(text("copy").map(|way| format!("copies files {}", way.replace('-', " "))));
-    parts.extend(is_set("stdin").then(|| "with stdin".to_owned()));
-    parts.extend(is_set("tty").then(|| "with a terminal".to_owned()));
-    if parts.is_empty() { "nothing that the request names".to_owned() } else { parts.join(", ") }
+    parts.extend(list("command").map(|command| said!("{}", command.to_string())));
+    parts.extend(list("ports").map(|ports| said!("ports {}", ports.to_string())));
+    parts.extend(text("container").map(|container| said!("container {}", container)));
+    parts.extend(text("image").map(|image| said!("image {}", image)));
+    parts.extend(text("copy").map(|way| match way {
+        "from-pod" => said!("copies files from pod"),
+        _ => said!("copies files to pod"),
+    }));
+    parts.extend(is_set("stdin").then(|| said!("with stdin")));
+    parts.extend(is_set("tty").then(|| said!("with a terminal")));
+    let all = parts.into_iter().reduce(|before, part| said!("{}, {}", before, part));
+    all.unwrap_or_else(|| said!("nothing that the request names"))
 }

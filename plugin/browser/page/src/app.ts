@@ -14,6 +14,8 @@ export interface App {
   setFilter(filter: Filter): void;
   /** Shows the events that are left when the choice is narrowed to these values, between these times. */
   drill(fields: Fields, from?: number | null, to?: number | null): void;
+  /** Of the rules that hold, by id. */
+  titles: Record<string, string>;
   showResource(resource: string): void;
   open(title: string, detail: Promise<Detail>): void;
   /** Changes with the colours, which charts read from the style. */

@@ -1,16 +1,27 @@
 // The data that the page has inside, and the engine that reads it. Nothing here goes to a network.
+//
+// In the order in which it stands in the page, and is needed: what the reports show while nothing is chosen, which stands
+// before the page's script; the engine; the records, of which it makes all other reports; the events, in pieces.
 import { initSync, Log } from "engine";
-import type { Detail, Line } from "./types";
+import type { Detail, Line, Start } from "./types";
 
 /** Where reports get their events from. */
 export interface Source {
-  log: Log;
+  start: Start;
+  /** None until the engine has read it. */
+  log: Log | undefined;
   detail(id: number): Promise<Detail>;
 }
 
-async function unpack(base64: string): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+function unpack(base64: string): Promise<Uint8Array<ArrayBuffer>> {
+  const text = atob(base64);
+  const packed = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) packed[at] = text.charCodeAt(at);
   return through(packed, new DecompressionStream("gzip"));
+}
+
+async function unpackText(base64: string): Promise<string> {
+  return new TextDecoder().decode(await unpack(base64));
 }
 
 /** Bytes sent through a stream of the browser's. */
@@ -23,46 +34,37 @@ function element(id: string): string | undefined {
   return document.getElementById(id)?.textContent ?? undefined;
 }
 
-/** Starts the engine. */
-export async function startEngine(): Promise<void> {
-  const module = await WebAssembly.compile(await unpack(element("engine") ?? ""));
-  initSync({ module });
-}
-
-/** The report's data, if the page is a report. */
+/** What the page shows first, if it is a report. */
 export async function embedded(): Promise<Source | undefined> {
-  const records = element("records");
-  if (records === undefined) return undefined;
-  const log = Log.read(await unpack(records));
-  const details = new Details(element("details") ?? "");
-  return { log, detail: (id) => details.get(id) };
+  const start = element("start");
+  if (start === undefined) return undefined;
+  return { start: JSON.parse(await unpackText(start)) as Start, log: undefined, detail };
 }
 
-/** The kept events, in pieces of which each is unpacked when somebody asks for an event in it. */
-class Details {
-  private readonly firsts: number[] = [];
-  private readonly pieces: string[] = [];
-  private unpacked?: { piece: number; lines: string[] };
-
-  constructor(text: string) {
-    for (const line of text.split("\n")) {
-      const comma = line.indexOf(",");
-      if (comma < 0) continue;
-      this.firsts.push(Number(line.slice(0, comma)));
-      this.pieces.push(line.slice(comma + 1));
-    }
+/** Starts the engine. Returns the report's events, if the page is a report. */
+export async function startEngine(): Promise<Log | undefined> {
+  if (document.readyState === "loading") {
+    await new Promise((loaded) => document.addEventListener("DOMContentLoaded", loaded, { once: true }));
   }
+  const records = element("records");
+  const unpacked = records === undefined ? undefined : unpack(records);
+  initSync({ module: await WebAssembly.compile(await unpack(element("engine") ?? "")) });
+  return unpacked && Log.read(await unpacked);
+}
 
-  async get(id: number): Promise<Detail> {
-    const piece = this.firsts.findLastIndex((first) => first <= id);
-    if (this.unpacked?.piece !== piece) {
-      const text = new TextDecoder().decode(await unpack(this.pieces[piece] ?? ""));
-      this.unpacked = { piece, lines: text.split("\n") };
-    }
-    const at = 2 * (id - (this.firsts[piece] ?? 0));
-    const lines = JSON.parse(this.unpacked.lines[at] ?? "[]") as Line[];
-    return { lines, event: this.unpacked.lines[at + 1] ?? "" };
+/** The piece that was asked for last. */
+let lastPiece: { element: Element | undefined; lines: string[] } | undefined;
+
+/** A kept event, from its piece of the details. */
+async function detail(id: number): Promise<Detail> {
+  const first = (piece: Element) => Number(piece.getAttribute("data-first"));
+  const piece = [...document.querySelectorAll(".details")].findLast((one) => first(one) <= id);
+  if (lastPiece === undefined || lastPiece.element !== piece) {
+    lastPiece = { element: piece, lines: (await unpackText(piece?.textContent ?? "")).split("\n") };
   }
+  const { lines } = lastPiece;
+  const at = 2 * (id - (piece ? first(piece) : 0));
+  return { lines: JSON.parse(lines[at] ?? "[]") as Line[], event: lines[at + 1] ?? "" };
 }
 
 /** A JSON text with line breaks and indentation. Only white space changes: numbers and names stay as they were written. */

@@ -1,13 +1,21 @@
 // One event: why it met its fate, and its text beside that.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { indented } from "./data";
-import { t } from "./i18n";
-import type { Detail, Line } from "./types";
+import { named, t, tell } from "./i18n";
+import type { Detail, Line, Said } from "./types";
 
-/** The last of the lines that go on with what the one at `index` is about. */
-function lastOf(lines: Line[], index: number): number {
-  const next = lines.findIndex((line, other) => other > index && line.label !== "");
-  return next < 0 ? lines.length - 1 : next - 1;
+/** What readers ask first stands first: what came of it, why that matters, who did what. How the policy came to it can be long. */
+const order = ["fate", "rules", "alerts", "operator", "source", "action", "exec", "route", "cut", "level", "policy", "event"];
+
+/** The lines about each thing. */
+function groups(lines: Line[]): [label: string, texts: Said[]][] {
+  const all = new Map<string, Said[]>();
+  let label = "";
+  for (const line of lines) {
+    label = line.label || label;
+    all.set(label, [...(all.get(label) ?? []), line.text]);
+  }
+  return [...all].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
 }
 
 export function DetailDialog(props: { title: string; detail: Promise<Detail>; close(): void }) {
@@ -16,9 +24,7 @@ export function DetailDialog(props: { title: string; detail: Promise<Detail>; cl
   const [failure, setFailure] = useState<string>();
   useEffect(() => {
     setDetail(undefined);
-    // What came of it stands last in the engine's story, and first here.
-    const answerFirst = ({ lines, event }: Detail) => setDetail({ lines: [...lines.slice(-1), ...lines.slice(0, -1)], event });
-    props.detail.then(answerFirst, (error: unknown) => setFailure(String(error)));
+    props.detail.then(setDetail, (error: unknown) => setFailure(String(error)));
     if (dialog.current?.open === false) dialog.current.showModal();
   }, [props.detail]);
   return (
@@ -45,16 +51,18 @@ export function DetailDialog(props: { title: string; detail: Promise<Detail>; cl
             ) : (
               <table class="why" tabIndex={0}>
                 <tbody>
-                  {detail.lines.map((line, index) => (
-                    <tr key={index}>
-                      {line.label !== "" && (
-                        <th scope="row" rowSpan={lastOf(detail.lines, index) - index + 1}>
-                          {line.label}
-                        </th>
-                      )}
-                      <td>{line.text}</td>
-                    </tr>
-                  ))}
+                  {groups(detail.lines).flatMap(([label, texts]) =>
+                    texts.map((text, index) => (
+                      <tr key={`${label} ${index}`}>
+                        {index === 0 && (
+                          <th scope="row" rowSpan={texts.length}>
+                            {named(`about_${label}`)}
+                          </th>
+                        )}
+                        <td>{tell(text)}</td>
+                      </tr>
+                    )),
+                  )}
                 </tbody>
               </table>
             )}

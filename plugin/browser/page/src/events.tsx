@@ -5,7 +5,7 @@ import { useApp } from "./app";
 import { narrowed } from "./filter";
 import { number, t, time } from "./i18n";
 import type { Events, Fields, ListedEvent } from "./types";
-import { Badge, Card, Nothing } from "./widgets";
+import { Badge, Card, Nothing, Waiting } from "./widgets";
 
 /** Rows that are asked for together. */
 const PORTION = 100;
@@ -22,11 +22,12 @@ export function EventsPage(props: { fields?: Fields; openEvent(id: number, title
     return (portion: number): Events => {
       const known = portions.get(portion);
       if (known) return known;
-      const events = JSON.parse(source?.log.events(wanted, portion * PORTION, PORTION) ?? '{"total":0,"rows":[]}') as Events;
+      const events = JSON.parse(source?.log?.events(wanted, portion * PORTION, PORTION) ?? '{"total":0,"rows":[]}') as Events;
       portions.set(portion, events);
       return events;
     };
   }, [source, filter]);
+  const isReading = source !== undefined && source.log === undefined;
   const { total } = ask(0);
   const virtualizer = useVirtualizer({
     count: total,
@@ -37,8 +38,10 @@ export function EventsPage(props: { fields?: Fields; openEvent(id: number, title
   });
   const row = (index: number): ListedEvent | undefined => ask(Math.floor(index / PORTION)).rows[index % PORTION];
   return (
-    <Card title={t("list_of")} note={number(total)} wide>
-      {total === 0 ? (
+    <Card title={t("list_of")} note={isReading ? "" : number(total)} wide>
+      {isReading ? (
+        <Waiting />
+      ) : total === 0 ? (
         <Nothing>{t("no_events")}</Nothing>
       ) : (
         <div class="events" role="table" aria-label={t("list_of")} aria-rowcount={total + 1}>

@@ -1,13 +1,33 @@
 // What is chosen, as chips that can be taken away, and the controls that choose.
 import { useApp } from "./app";
 import { everything, added, isEverything, without } from "./filter";
-import { named, number, t, time } from "./i18n";
+import { named, number, said, t, tagged, time } from "./i18n";
 import type { Choices, Field } from "./types";
 
 /** The fields that can be chosen here; the others are chosen by a click in a report. */
 const fields = ["namespace", "user", "code", "severity", "tag"] as const;
 
-const word = (field: Field, value: string) => (field === "severity" ? named(`severity_${value}`) : value);
+/** A value of a field in words; of a rule the title. */
+function word(field: Field, value: string, titles: Record<string, string>): string {
+  switch (field) {
+    case "severity":
+      return named(`severity_${value}`);
+    case "tag":
+      return tagged(value);
+    case "rule":
+    case "alert":
+      return said(titles[value] ?? value);
+    case "class":
+    case "action":
+      return named(value);
+    case "outcome":
+    case "scope":
+    case "user_type":
+      return said(value);
+    default:
+      return value;
+  }
+}
 
 export function FilterBar(props: { choices: Choices }) {
   const app = useApp();
@@ -15,6 +35,7 @@ export function FilterBar(props: { choices: Choices }) {
   const chips = (Object.entries(filter.fields) as [Field, string[]][]).flatMap(([field, values]) =>
     values.map((value) => ({ field, value })),
   );
+  const words = (field: Field, value: string) => word(field, value, app.titles);
   const moment = (value: string) => (value === "" ? null : Date.parse(`${value}Z`));
   const written = (milliseconds: number | null) => (milliseconds === null ? "" : new Date(milliseconds).toISOString().slice(0, 19));
   return (
@@ -38,7 +59,7 @@ export function FilterBar(props: { choices: Choices }) {
                 .slice(0, 500)
                 .map((choice) => (
                   <option key={choice.name} value={choice.name}>
-                    {word(field, choice.name)} ({number(choice.events)})
+                    {words(field, choice.name)} ({number(choice.events)})
                   </option>
                 ))}
             </select>
@@ -78,8 +99,8 @@ export function FilterBar(props: { choices: Choices }) {
         <ul class="chips">
           {chips.map(({ field, value }) => (
             <li key={`${field} ${value}`}>
-              <button type="button" aria-label={`${t("remove")}: ${t(field)} ${word(field, value)}`} onClick={() => setFilter(without(filter, field, value))}>
-                <span>{t(field)}</span> {word(field, value) || "–"} <span aria-hidden="true">×</span>
+              <button type="button" aria-label={`${t("remove")}: ${t(field)} ${words(field, value)}`} onClick={() => setFilter(without(filter, field, value))}>
+                <span>{t(field)}</span> {words(field, value) || "–"} <span aria-hidden="true">×</span>
               </button>
             </li>
           ))}

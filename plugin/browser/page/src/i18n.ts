@@ -1,4 +1,7 @@
-// The page's words, in the two languages that its readers have. What events and rules say stays as it is.
+// The page's words, in the two languages that its readers have. What events and rules of one's own say stays as it is;
+// zh.json has what the engine and its rules say, and tests of plugin/browser/src/lib.rs that nothing is missing there.
+import type { Said } from "./types";
+import engine from "./zh.json";
 
 const en = {
   title: "Audit centre",
@@ -43,6 +46,7 @@ const en = {
   no_data: "This page has no report in it yet.",
   no_data_hint: "Drop an audit log into the playground, and the reports show it. Nothing leaves the browser.",
   open_playground: "Open the playground",
+  reading: "Reading the events…",
   no_events: "No event meets these filters.",
   over_time: "Events over time",
   by_severity: "by severity",
@@ -109,6 +113,18 @@ const en = {
   close: "Close",
   why: "Why it is here",
   raw: "The event",
+  about_event: "event",
+  about_policy: "policy",
+  about_level: "level",
+  about_cut: "cut",
+  about_operator: "operator",
+  about_source: "source",
+  about_action: "action",
+  about_exec: "exec",
+  about_rules: "rules",
+  about_alerts: "alerts",
+  about_route: "route",
+  about_fate: "fate",
   no_why: "This event was filtered before the report was written; its audit member says what was found.",
   severity_none: "no rule",
   severity_informational: "informational",
@@ -120,6 +136,7 @@ const en = {
   rules_file: "Rules",
   configuration: "Configuration",
   texts: "What to try",
+  editor_hint: "Tab indents. Escape, then Tab, leaves the editor.",
   start_from: "Start from",
   log: "Log",
   drop: "Drop an audit log here, or",
@@ -200,6 +217,7 @@ const zh: Record<Word, string> = {
   no_data: "此页面中还没有报表。",
   no_data_hint: "将审计日志拖入演练场，报表即会显示。数据不会离开浏览器。",
   open_playground: "打开演练场",
+  reading: "正在读取事件…",
   no_events: "没有符合筛选条件的事件。",
   over_time: "事件趋势",
   by_severity: "按严重级别",
@@ -266,6 +284,18 @@ const zh: Record<Word, string> = {
   close: "关闭",
   why: "判定原因",
   raw: "事件原文",
+  about_event: "事件",
+  about_policy: "策略",
+  about_level: "级别",
+  about_cut: "裁剪",
+  about_operator: "操作者",
+  about_source: "来源",
+  about_action: "操作",
+  about_exec: "命令",
+  about_rules: "规则",
+  about_alerts: "告警",
+  about_route: "路由",
+  about_fate: "结果",
   no_why: "此事件在生成报表之前已被过滤；其 audit 成员说明了判定结果。",
   severity_none: "无规则",
   severity_informational: "信息",
@@ -277,6 +307,7 @@ const zh: Record<Word, string> = {
   rules_file: "规则",
   configuration: "配置",
   texts: "编辑内容",
+  editor_hint: "Tab 键缩进；先按 Esc 再按 Tab 离开编辑器。",
   start_from: "起始模板",
   log: "日志",
   drop: "将审计日志拖到此处，或",
@@ -333,9 +364,29 @@ export function t(word: Word): string {
   return words[language][word];
 }
 
+const chinese = new Map(Object.values(engine).flatMap((part) => Object.entries<string>(part)));
+
+/** What the engine says in English, in the reader's language; itself where it is not the engine's. */
+export function said(english: string): string {
+  return (language === "zh" && chinese.get(english)) || english;
+}
+
 /** A word for a name that the engine gives, or the name itself where there is none. */
 export function named(name: string): string {
-  return (words[language] as Record<string, string>)[name] ?? name;
+  return Object.hasOwn(en, name) ? t(name as Word) : said(name);
+}
+
+/** A tag, in Chinese with what it is called in rules and filters. */
+export function tagged(tag: string): string {
+  const words = said(tag);
+  return words === tag ? tag : `${words} (${tag})`;
+}
+
+/** A sentence of the engine's. */
+export function tell(sentence: Said): string {
+  if (typeof sentence === "string") return sentence;
+  const [template, ...texts] = sentence.map((part, index) => (index === 0 ? said(String(part)) : tell(part)));
+  return texts.length === 0 ? template ?? "" : (template ?? "").replaceAll("{}", () => texts.shift() ?? "");
 }
 
 const locale = () => (language === "zh" ? "zh-CN" : "en-GB");

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type App, AppContext, type Page, pages } from "./app";
 import { embedded, type Source, startEngine } from "./data";
+import type { Log } from "engine";
 import { DetailDialog } from "./detail";
 import { EventsPage } from "./events";
 import { everything, narrowed } from "./filter";
@@ -12,11 +13,11 @@ import { firstTexts, PlaygroundPage } from "./playground";
 import { ContainersPage, CvesPage, OperationsPage, OverviewPage, ResourcePage } from "./reports";
 import { fromHash, type Shared } from "./share";
 import "./style.css";
-import type { Choices, Detail, Overview } from "./types";
+import type { Detail } from "./types";
 
 type Theme = "auto" | "light" | "dark";
 
-function Audit(props: { report: Source | undefined; shared: Shared | undefined }) {
+function Audit(props: { report: Source | undefined; shared: Shared | undefined; engine: Promise<Log | undefined> }) {
   const [page, setPage] = useState<Page>(props.shared || !props.report ? "playground" : "overview");
   const [language, chooseLanguage] = useState<Language>(currentLanguage());
   const [theme, setTheme] = useState<Theme>("auto");
@@ -24,9 +25,11 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
   const [filter, setFilter] = useState(everything);
   const [resource, setResource] = useState("");
   const [shown, setShown] = useState<{ title: string; detail: Promise<Detail> }>();
-  const [playgroundTexts, setPlaygroundTexts] = useState<Shared>(() => props.shared ?? firstTexts());
+  const [engine, setEngine] = useState<{ log: Log | undefined }>();
+  const [failure, setFailure] = useState<string>();
+  const [playgroundTexts, setPlaygroundTexts] = useState(props.shared);
   const [played, setPlayed] = useState<Source>();
-  const source = props.report ?? played;
+  const source = useMemo(() => (props.report ? { ...props.report, log: engine?.log } : played), [engine, played]);
 
   setLanguage(language);
   document.documentElement.dataset.theme = theme;
@@ -37,11 +40,15 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
     return () => query.removeEventListener("change", follow);
   }, []);
 
-  const choices = useMemo(() => (source ? (JSON.parse(source.log.choices()) as Choices) : {}), [source]);
-  const span = useMemo(
-    () => (source ? (JSON.parse(source.log.overview(JSON.stringify(everything))) as Overview) : undefined),
-    [source],
-  );
+  useEffect(() => {
+    props.engine.then((log) => setEngine({ log }), (error: unknown) => setFailure(String(error)));
+  }, []);
+  useEffect(() => {
+    if (engine || failure) document.documentElement.dataset.ready = "";
+  }, [engine, failure]);
+
+  const choices = source?.start.choices ?? {};
+  const span = source?.start.report.overview;
   const open = (title: string, detail: Promise<Detail>) => setShown({ title, detail });
   const openEvent = (id: number, title: string) => source && open(title, source.detail(id));
   const app: App = {
@@ -53,6 +60,7 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
       setFilter({ ...next, from: from ?? next.from, to: to ?? next.to });
       setPage("events");
     },
+    titles: source?.start.titles ?? {},
     showResource(name) {
       setResource(name);
       setPage("resource");
@@ -101,8 +109,9 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
         </nav>
       </header>
       <main id="main" tabIndex={-1}>
+        {failure && <p class="broken">{`${t("broken")}: ${failure}`}</p>}
         {page === "playground" ? (
-          <PlaygroundPage begin={playgroundTexts} remember={setPlaygroundTexts} publish={setPlayed} />
+          engine && <PlaygroundPage begin={playgroundTexts ?? firstTexts()} remember={setPlaygroundTexts} publish={setPlayed} />
         ) : source ? (
           <>
             <FilterBar choices={choices} />
@@ -132,13 +141,11 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined }
 async function start(root: HTMLElement): Promise<void> {
   setLanguage(currentLanguage());
   try {
-    await startEngine();
     const [report, shared] = await Promise.all([embedded(), fromHash(location.hash)]);
-    render(<Audit report={report} shared={shared} />, root);
+    render(<Audit report={report} shared={shared} engine={startEngine()} />, root);
   } catch (error) {
     render(<p class="broken">{`${t("broken")}: ${error}`}</p>, root);
   }
-  document.documentElement.dataset.ready = "";
 }
 
 const root = document.getElementById("app");

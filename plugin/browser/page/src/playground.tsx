@@ -2,13 +2,13 @@
 import { builtin_policies, builtin_policy, Playground } from "engine";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "./app";
-import type { Source } from "./data";
+import { type Source, through } from "./data";
 import { Editor } from "./editor";
-import { bytes, number, percent, t, type Word } from "./i18n";
+import { bytes, number, percent, t, tagged, type Word } from "./i18n";
 import * as sample from "./sample";
 import { type Shared, toHash } from "./share";
-import type { Fate, Line, Problem, Tally } from "./types";
-import { Bar, Card, Nothing } from "./widgets";
+import type { Fate, Line, Problem, Severity, Start, Tally } from "./types";
+import { Badge, Bar, Card, Nothing } from "./widgets";
 
 /** Events that are filtered before the page looks after its reader again. */
 const STEP = 500;
@@ -30,6 +30,8 @@ const files: Record<TextName, string> = {
   configuration: "audit-filter.yaml",
 };
 
+const names = Object.keys(files) as TextName[];
+
 export function firstTexts(): Shared {
   return {
     policy: builtin_policy(DEFAULT_POLICY) ?? "",
@@ -47,7 +49,7 @@ interface Result {
 export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared): void; publish(source: Source): void }) {
   const app = useApp();
   const [texts, setTexts] = useState(props.begin);
-  const [log, setLog] = useState<Uint8Array<ArrayBuffer>>(() => new TextEncoder().encode(props.begin.log));
+  const [content, setContent] = useState<Uint8Array<ArrayBuffer>>(() => new TextEncoder().encode(props.begin.log));
   const [name, setName] = useState("");
   const [tab, setTab] = useState<TextName>("policy");
   const [problems, setProblems] = useState<Problem[]>([]);
@@ -62,7 +64,7 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
   const filter = async () => {
     run.current += 1;
     const mine = run.current;
-    playground.load(log);
+    playground.load(content);
     const answer = JSON.parse(playground.configure(texts.configuration, texts.policy, texts.rules)) as {
       usable: boolean;
       problems: Problem[];
@@ -72,7 +74,7 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
     if (!answer.usable) return;
     for (let done = -1; ; ) {
       const next = playground.step(STEP);
-      const finished = next === done || log.length === 0;
+      const finished = next === done || content.length === 0;
       setResult({ tally: JSON.parse(playground.tally()) as Tally, done: finished });
       if (finished) break;
       done = next;
@@ -80,7 +82,8 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
       if (run.current !== mine) return;
     }
     const detail = async (id: number) => explained(playground.index_of(id) ?? 0);
-    props.publish({ log: playground.take_log(), detail });
+    const log = playground.take_log();
+    props.publish({ start: JSON.parse(log.start()) as Start, log, detail });
   };
 
   const explained = (index: number) => {
@@ -93,23 +96,20 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
     setLink(undefined);
     props.remember({ ...texts, log: texts.log });
     return () => clearTimeout(timer);
-  }, [texts.policy, texts.rules, texts.configuration, log]);
+  }, [texts.policy, texts.rules, texts.configuration, content]);
 
   const take = async (file: File | undefined) => {
     if (!file) return;
-    let content = new Uint8Array(await file.arrayBuffer());
-    if (content[0] === 0x1f && content[1] === 0x8b) {
-      const unzipped = file.stream().pipeThrough(new DecompressionStream("gzip"));
-      content = new Uint8Array(await new Response(unzipped).arrayBuffer());
-    }
+    let bytes = new Uint8Array(await file.arrayBuffer());
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await through(bytes, new DecompressionStream("gzip"));
     setName(file.name);
-    setTexts({ ...texts, log: new TextDecoder().decode(content.subarray(0, 200_000)) });
-    setLog(content);
+    setTexts({ ...texts, log: new TextDecoder().decode(bytes.subarray(0, 200_000)) });
+    setContent(bytes);
   };
   const write = (text: string) => {
     setName("");
     setTexts({ ...texts, log: text });
-    setLog(new TextEncoder().encode(text));
+    setContent(new TextEncoder().encode(text));
   };
   const share = async () => {
     const { hash, events } = await toHash(texts);
@@ -118,22 +118,40 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
     setCopied(false);
   };
 
+  /** The arrows go from tab to tab, as everywhere. */
+  const turn = (key: string) => {
+    const step = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? names.length - 1 : 0;
+    const next = names[(names.indexOf(tab) + step) % names.length];
+    if (step === 0 || next === undefined) return;
+    setTab(next);
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+
   const label: Record<TextName, string> = { policy: t("policy"), rules: t("rules_file"), configuration: t("configuration") };
   const own = problems.filter((problem) => problem.file === files[tab]);
   return (
     <div class="playground">
       <Card title={t("texts")}>
         <div class="tabs">
-          <div role="tablist" aria-label={t("texts")}>
-          {(Object.keys(files) as TextName[]).map((one) => {
-            const count = problems.filter((problem) => problem.file === files[one]).length;
-            return (
-              <button key={one} type="button" role="tab" id={`tab-${one}`} aria-selected={tab === one} aria-controls="text" onClick={() => setTab(one)}>
-                {label[one]}
-                {count > 0 && <span class="count">{count}</span>}
-              </button>
-            );
-          })}
+          <div role="tablist" aria-label={t("texts")} onKeyDown={(event) => turn(event.key)}>
+            {names.map((one) => {
+              const count = problems.filter((problem) => problem.file === files[one]).length;
+              return (
+                <button
+                  key={one}
+                  type="button"
+                  role="tab"
+                  id={`tab-${one}`}
+                  aria-selected={tab === one}
+                  aria-controls="text"
+                  tabIndex={tab === one ? 0 : -1}
+                  onClick={() => setTab(one)}
+                >
+                  {label[one]}
+                  {count > 0 && <span class="count">{count}</span>}
+                </button>
+              );
+            })}
           </div>
           {tab === "policy" && (
             <label class="start">
@@ -157,6 +175,7 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
         <div id="text" role="tabpanel" aria-labelledby={`tab-${tab}`}>
           <Editor key={tab} label={label[tab]} text={texts[tab]} problems={own} change={(text) => setTexts({ ...texts, [tab]: text })} />
         </div>
+        <p class="hint">{t("editor_hint")}</p>
         <h3>{t("problems")}</h3>
         <div class="problems" role="status">
           {problems.length === 0 ? (
@@ -196,7 +215,9 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
             </button>
           </div>
           <label class="paste">
-            {t("paste")} <small>({t("paste_hint")})</small>
+            <span>
+              {t("paste")} <small>({t("paste_hint")})</small>
+            </span>
             <textarea rows={3} spellcheck={false} value={name ? "" : texts.log} onInput={(event) => write(event.currentTarget.value)} />
           </label>
           {link && (
@@ -216,7 +237,7 @@ export function PlaygroundPage(props: { begin: Shared; remember(shared: Shared):
             <Numbers tally={result.tally} fate={fate} setFate={setFate} />
             {result.done && <Fates key={`${run.current} ${fate}`} playground={playground} fate={fate} open={(index, told) => app.open(told, Promise.resolve(explained(index)))} />}
             <Names title={t("routes")} counts={result.tally.by_route} whole={result.tally.kept} />
-            <Names title={t("tags")} counts={result.tally.by_tag} whole={result.tally.kept} />
+            <Names title={t("tags")} counts={result.tally.by_tag} whole={result.tally.kept} word={tagged} />
           </Card>
         )}
       </div>
@@ -234,9 +255,10 @@ function Numbers(props: { tally: Tally; fate: Fate | ""; setFate(fate: Fate | ""
     ["dropped", "dropped", tally.dropped],
     ["passed_through", "passed_through", tally.passed_through],
   ];
+  const shown = choices.filter(([fate, , events]) => fate !== "passed_through" || events > 0);
   return (
     <ul class="tiles small">
-      {choices.map(([fate, word, events]) => (
+      {shown.map(([fate, word, events]) => (
         <li key={word} class={`tile ${word}`}>
           <button type="button" aria-pressed={props.fate === fate} onClick={() => props.setFate(fate)}>
             <span class="what">{t(word)}</span>
@@ -270,7 +292,9 @@ function Numbers(props: { tally: Tally; fate: Fate | ""; setFate(fate: Fate | ""
 interface Told {
   index: number;
   fate: Fate;
-  told: string | null;
+  told: string;
+  severity: Severity | null;
+  route: string | null;
 }
 
 function Fates(props: { playground: Playground; fate: Fate | ""; open(index: number, told: string): void }) {
@@ -281,9 +305,14 @@ function Fates(props: { playground: Playground; fate: Fate | ""; open(index: num
       {list.rows.map((row) => (
         <li key={row.index} class={row.fate}>
           <span class="fate">{t(row.fate)}</span>
-          <button type="button" class="name message" onClick={() => props.open(row.index, row.told ?? "")}>
+          <button type="button" class="name message" onClick={() => props.open(row.index, row.told)}>
             {row.told}
           </button>
+          {row.fate !== "dropped" && (
+            <span class="route">
+              {row.severity && <Badge severity={row.severity} />} {row.route}
+            </span>
+          )}
         </li>
       ))}
       {list.total > list.rows.length && <li class="hint">+{number(list.total - list.rows.length)}</li>}
@@ -291,8 +320,10 @@ function Fates(props: { playground: Playground; fate: Fate | ""; open(index: num
   );
 }
 
-function Names(props: { title: string; counts: Record<string, number>; whole: number }) {
-  const rows = Object.entries(props.counts).sort(([, a], [, b]) => b - a);
+function Names(props: { title: string; counts: Record<string, number>; whole: number; word?(name: string): string }) {
+  // ATT&CK's tags say the same as the rules' own, in other words.
+  const isSecond = (name: string) => Number(name.startsWith("attack."));
+  const rows = Object.entries(props.counts).sort(([a, ofA], [b, ofB]) => isSecond(a) - isSecond(b) || ofB - ofA);
   if (rows.length === 0) return null;
   return (
     <>
@@ -300,7 +331,7 @@ function Names(props: { title: string; counts: Record<string, number>; whole: nu
       <ul class="names">
         {rows.slice(0, 20).map(([name, events]) => (
           <li key={name}>
-            <span>{name}</span>
+            <span>{props.word?.(name) ?? name}</span>
             <Bar part={events} whole={props.whole} />
             <span class="numeric">{number(events)}</span>
           </li>

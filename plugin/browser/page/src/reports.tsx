@@ -3,7 +3,8 @@ import { useMemo, useState } from "preact/hooks";
 import { useApp } from "./app";
 import { TimeChart } from "./chart";
 import { EventsPage } from "./events";
-import { named, number, percent, t, time } from "./i18n";
+import { isEverything } from "./filter";
+import { named, number, percent, said, t, time } from "./i18n";
 import { type Column, Table } from "./table";
 import type {
   Alert,
@@ -20,19 +21,28 @@ import type {
   Overview,
   Place,
   Priority,
+  Report,
   ResourceDetails,
   RuleCount,
   Session,
   Severity,
   SourceAddress,
 } from "./types";
-import { Badge, Bar, Card, Choose, Drill, Nothing } from "./widgets";
+import { Badge, Bar, Card, Choose, Drill, Nothing, Waiting } from "./widgets";
 import type { Log } from "engine";
 
-/** What the engine says under the present filter. */
-function useReport<T>(ask: (log: Log, filter: string) => string, also: unknown[] = []): T | undefined {
+/** What the engine says under the present filter. What it said already of everything, `known`, need not be asked again. */
+function useReport<T>(
+  known: (report: Report) => T | undefined,
+  ask: (log: Log, filter: string) => string,
+  also: unknown[] = [],
+): T | undefined {
   const { source, filter } = useApp();
-  return useMemo(() => source && (JSON.parse(ask(source.log, JSON.stringify(filter))) as T), [source, filter, ...also]);
+  return useMemo(() => {
+    if (!source) return undefined;
+    const first = isEverything(filter) ? known(source.start.report) : undefined;
+    return first ?? (source.log && (JSON.parse(ask(source.log, JSON.stringify(filter))) as T));
+  }, [source, filter, ...also]);
 }
 
 const severities: Severity[] = ["none", "informational", "low", "medium", "high", "critical"];
@@ -75,9 +85,9 @@ function eventColumns<T extends { events: number; grave: number }>(
 }
 
 export function OverviewPage() {
-  const report = useReport<Overview>((log, filter) => log.overview(filter));
+  const report = useReport<Overview>((report) => report.overview, (log, filter) => log.overview(filter));
   const { filter } = useApp();
-  if (!report) return null;
+  if (!report) return <Waiting />;
   if (report.events === 0) return <Nothing>{t("no_events")}</Nothing>;
   return (
     <div class="cards">
@@ -96,7 +106,7 @@ export function OverviewPage() {
           <span class="what">{t("all_events")}</span>
           <Drill events={report.events} fields={{}} what={t("all_events")} />
           <span class="share">
-            {time(report.first).slice(0, 16)} – {time(report.last).slice(0, 16)}
+            {[...new Set([report.first, report.last].map((at) => time(at).slice(0, 10)))].join(" – ")}
           </span>
         </li>
       </ul>
@@ -106,7 +116,10 @@ export function OverviewPage() {
       <Card title={t("priorities")}>
         <Priorities rows={report.priorities} filter={filter} />
       </Card>
-      <Card title={t("alerts")}>
+      <Card title={t("rules")}>
+        <Rules rows={report.rules.rows} names={report.rules.names} />
+      </Card>
+      <Card title={t("alerts")} wide>
         {report.alerts.rows.length === 0 ? <Nothing>{t("no_alerts")}</Nothing> : <Alerts rows={report.alerts.rows} />}
       </Card>
       <Card title={t("top_operators")}>
@@ -115,11 +128,12 @@ export function OverviewPage() {
       <Card title={t("sources")}>
         <Sources rows={report.sources.rows} names={report.sources.names} />
       </Card>
-      <Card title={t("rules")}>
-        <Rules rows={report.rules.rows} names={report.rules.names} />
-      </Card>
       <Card title={t("codes")}>
         <Counts rows={report.codes} names={report.codes.length} title={t("code")} field="code" />
+      </Card>
+      <Card title={t("outcomes")}>
+        <Counts rows={report.outcomes} names={report.outcomes.length} title={t("outcome")} field="outcome" word={said} />
+        <Counts rows={report.scopes} names={report.scopes.length} title={t("scope")} field="scope" word={said} />
       </Card>
     </div>
   );
@@ -147,13 +161,13 @@ function Alerts(props: { rows: Alert[] }) {
       rows={props.rows}
       columns={[
         { title: t("severity"), value: (row) => severities.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
-        { title: t("alert"), value: (row) => row.title, show: (row) => <Choose fields={{ alert: [row.rule] }}>{row.title}</Choose> },
+        { title: t("alert"), value: (row) => said(row.title), show: (row) => <Choose fields={{ alert: [row.rule] }}>{said(row.title)}</Choose> },
         { title: t("group"), value: (row) => row.group },
         {
           title: t("fired_on"),
           numeric: true,
           value: (row) => row.events,
-          show: (row) => <Drill events={row.events} fields={{ alert: [row.rule] }} what={row.title} />,
+          show: (row) => <Drill events={row.events} fields={{ alert: [row.rule] }} what={said(row.title)} />,
         },
         { title: t("highest"), numeric: true, value: (row) => row.highest, show: (row) => number(row.highest) },
         { title: t("window"), numeric: true, value: (row) => row.window_seconds, show: (row) => `${number(row.window_seconds)} s` },
@@ -176,7 +190,7 @@ function Operators(props: { rows: Operator[]; names: number }) {
           show: (row) => (
             <>
               <Choose fields={{ user: [row.name] }}>{row.name}</Choose>
-              <small class="under">{row.type}</small>
+              <small class="under">{said(row.type)}</small>
             </>
           ),
         },
@@ -209,7 +223,15 @@ function Sources(props: { rows: SourceAddress[]; names: number }) {
             </>
           ),
         },
-        { title: t("scope"), value: (row) => row.scope, show: (row) => <span class={`scope ${row.scope}`}>{row.scope}</span> },
+        {
+          title: t("scope"),
+          value: (row) => said(row.scope),
+          show: (row) => (
+            <Choose fields={{ scope: [row.scope] }}>
+              <span class={`scope ${row.scope}`}>{said(row.scope)}</span>
+            </Choose>
+          ),
+        },
         ...eventColumns(props.rows, (row) => row.address, (row) => ({ source_ip: [row.address] })),
       ]}
     />
@@ -217,18 +239,24 @@ function Sources(props: { rows: SourceAddress[]; names: number }) {
 }
 
 function Rules(props: { rows: RuleCount[]; names: number }) {
+  const most = Math.max(1, ...props.rows.map((row) => row.events));
   return (
     <Table
       caption={t("rules")}
       rows={props.rows}
       names={props.names}
       columns={[
-        { title: t("rule"), value: (row) => row.title, show: (row) => <Choose fields={{ rule: [row.id] }}>{row.title}</Choose> },
+        { title: t("rule"), value: (row) => said(row.title), show: (row) => <Choose fields={{ rule: [row.id] }}>{said(row.title)}</Choose> },
         {
           title: t("all_events"),
           numeric: true,
           value: (row) => row.events,
-          show: (row) => <Drill events={row.events} fields={{ rule: [row.id] }} what={row.title} />,
+          show: (row) => (
+            <>
+              <Bar part={row.events} whole={most} />
+              <Drill events={row.events} fields={{ rule: [row.id] }} what={said(row.title)} />
+            </>
+          ),
         },
       ]}
     />
@@ -236,7 +264,16 @@ function Rules(props: { rows: RuleCount[]; names: number }) {
 }
 
 /** Names, each with its number of events. */
-function Counts(props: { rows: Count[]; names: number; title: string; field: Field; narrow?: Fields }) {
+function Counts(props: {
+  rows: Count[];
+  names: number;
+  title: string;
+  field: Field;
+  narrow?: Fields;
+  /** What to call a name. */
+  word?(name: string): string;
+}) {
+  const word = props.word ?? ((name: string) => name);
   const most = Math.max(1, ...props.rows.map((row) => row.events));
   return (
     <Table
@@ -246,8 +283,8 @@ function Counts(props: { rows: Count[]; names: number; title: string; field: Fie
       columns={[
         {
           title: props.title,
-          value: (row) => row.name,
-          show: (row) => <Choose fields={{ [props.field]: [row.name] }}>{row.name}</Choose>,
+          value: (row) => word(row.name),
+          show: (row) => <Choose fields={{ [props.field]: [row.name] }}>{word(row.name)}</Choose>,
         },
         {
           title: t("all_events"),
@@ -256,7 +293,7 @@ function Counts(props: { rows: Count[]; names: number; title: string; field: Fie
           show: (row) => (
             <>
               <Bar part={row.events} whole={most} />
-              <Drill events={row.events} fields={{ ...props.narrow, [props.field]: [row.name] }} what={row.name} />
+              <Drill events={row.events} fields={{ ...props.narrow, [props.field]: [row.name] }} what={word(row.name)} />
             </>
           ),
         },
@@ -268,9 +305,9 @@ function Counts(props: { rows: Count[]; names: number; title: string; field: Fie
 const actions = ["create", "update", "delete", "access"] as const;
 
 export function OperationsPage() {
-  const report = useReport<ClassOperations[]>((log, filter) => log.operations(filter));
+  const report = useReport<ClassOperations[]>((report) => report.operations, (log, filter) => log.operations(filter));
   const app = useApp();
-  if (!report) return null;
+  if (!report) return <Waiting />;
   const present = report.filter((one) => one.events > 0);
   if (present.length === 0) return <Nothing>{t("no_events")}</Nothing>;
   const drill = (row: Operations, action: (typeof actions)[number]) => (
@@ -278,8 +315,8 @@ export function OperationsPage() {
   );
   return (
     <div class="cards">
-      {present.map((one) => (
-        <Card key={one.class} title={named(one.class)} note={`${number(one.events)} ${t("all_events")}`} wide={present.length === 1}>
+      {present.map((one, index) => (
+        <Card key={one.class} title={named(one.class)} note={`${number(one.events)} ${t("all_events")}`} wide={index === present.length - 1 && index % 2 === 0}>
           <TimeChart timeline={one.timeline} field="action" label={`${named(one.class)}, ${t("by_action")}`} />
           <Table
             caption={named(one.class)}
@@ -325,9 +362,13 @@ export function ResourcePage(props: {
 }) {
   const { source } = useApp();
   const resource = props.resource || props.choices[0]?.name || "";
-  const report = useReport<ResourceDetails>((log, filter) => log.resource(filter, resource), [resource]);
+  const report = useReport<ResourceDetails>(
+    (report) => report.resources.rows.find((row) => row.resource === resource),
+    (log, filter) => log.resource(filter, resource),
+    [resource],
+  );
   const [typed, setTyped] = useState(resource);
-  if (!source || !report) return null;
+  if (!source || !report) return <Waiting />;
   const fields = { resource: [resource] };
   return (
     <>
@@ -358,7 +399,7 @@ export function ResourcePage(props: {
       {report.events === 0 ? (
         <Nothing>{t("no_events")}</Nothing>
       ) : (
-        <div class="cards">
+        <div class="cards three">
           <ul class="tiles">
             <li class="tile all">
               <span class="what">{t("all_events")}</span>
@@ -398,13 +439,13 @@ export function ResourcePage(props: {
 }
 
 export function CvesPage() {
-  const report = useReport<CveRisks>((log, filter) => log.cves(filter));
-  if (!report) return null;
+  const report = useReport<CveRisks>((report) => report.cves, (log, filter) => log.cves(filter));
+  if (!report) return <Waiting />;
   if (report.rules.length === 0) return <Nothing>{t("no_cves")}</Nothing>;
   const columns: Column<CveRisk>[] = [
     { title: t("severity"), value: (row) => severities.indexOf(row.severity), show: (row) => <Badge severity={row.severity} /> },
     { title: "CVE", value: (row) => row.cves.join(" "), show: (row) => <div class="cves">{row.cves.map((cve) => <span key={cve} class="cve">{cve}</span>)}</div> },
-    { title: t("rule"), value: (row) => row.title, show: (row) => <Choose fields={{ rule: [row.rule] }}>{row.title}</Choose> },
+    { title: t("rule"), value: (row) => said(row.title), show: (row) => <Choose fields={{ rule: [row.rule] }}>{said(row.title)}</Choose> },
     {
       title: t("operators"),
       value: (row) => row.operators.map(({ name }) => name).join(", "),
@@ -414,7 +455,7 @@ export function CvesPage() {
       title: t("all_events"),
       numeric: true,
       value: (row) => row.events,
-      show: (row) => <Drill events={row.events} fields={{ rule: [row.rule] }} what={row.title} />,
+      show: (row) => <Drill events={row.events} fields={{ rule: [row.rule] }} what={said(row.title)} />,
     },
     { title: t("first"), value: (row) => row.first, show: (row) => <Time at={row.first} /> },
     { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
@@ -432,8 +473,8 @@ export function CvesPage() {
 }
 
 export function ContainersPage(props: { openEvent(id: number, title: string): void }) {
-  const report = useReport<Containers>((log, filter) => log.containers(filter));
-  if (!report) return null;
+  const report = useReport<Containers>((report) => report.containers, (log, filter) => log.containers(filter));
+  if (!report) return <Waiting />;
   if (report.events === 0) return <Nothing>{t("no_commands")}</Nothing>;
   const places = (title: string, rows: Place[], field: Field): Column<Place>[] => [
     { title, value: (row) => row.name, show: (row) => <Choose fields={{ [field]: [row.name] }}>{row.name}</Choose> },
@@ -480,9 +521,9 @@ function SessionItem(props: { session: Session; openEvent(id: number, title: str
       <ul>
         {session.commands.map((command) => (
           <li key={command.id}>
-            <button type="button" class="command" onClick={() => props.openEvent(command.id, command.command)}>
+            <button type="button" class="command" onClick={() => props.openEvent(command.id, command.command || command.resource)}>
               <time>{time(command.time).slice(11)}</time>
-              <code>{command.command || "–"}</code>
+              <code>{command.command || <em>{command.resource}</em>}</code>
               {command.severity !== "none" && <Badge severity={command.severity} />}
             </button>
           </li>

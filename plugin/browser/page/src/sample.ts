@@ -63,7 +63,21 @@ function object(request: Request, at: string): object {
   };
 }
 
+/** What a kubelet says of a pod: an audit log is full of these, and they are a log of their own. */
+const event = (verb: string, name: string): Request => ({
+  user: "system:node:node-1",
+  groups: ["system:nodes"],
+  verb,
+  uri: `/api/v1/namespaces/shop/events${verb === "create" ? "" : `/${name}`}`,
+  object: { resource: "events", namespace: "shop", name, apiVersion: "v1" },
+  code: verb === "create" ? 201 : 200,
+  ip: "10.0.0.11",
+  body: { reason: "BackOff", message: "Back-off restarting failed container app in pod cart-0_shop", type: "Warning" },
+});
+
 const requests: Request[] = [
+  event("create", "cart-0.18a0f3b2"),
+  event("patch", "cart-0.18a0f3b2"),
   {
     user: "system:node:node-1",
     groups: ["system:nodes"],
@@ -143,7 +157,7 @@ export const log = requests
       kind: "Event",
       apiVersion: "audit.k8s.io/v1",
       level: "RequestResponse",
-      auditID: `5d2c9f10-0000-4000-8000-00000000000${index}`,
+      auditID: `5d2c9f10-0000-4000-8000-0000000000${String(index).padStart(2, "0")}`,
       stage: "ResponseComplete",
       requestURI: request.uri,
       verb: request.verb,

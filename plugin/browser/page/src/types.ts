@@ -150,6 +150,7 @@ export interface Command {
   time: number | null;
   severity: Severity;
   command: string;
+  resource: string;
 }
 
 export interface Session {
@@ -220,11 +221,30 @@ export interface Filter {
   fields: Fields;
 }
 
+export interface Report {
+  overview: Overview;
+  operations: ClassOperations[];
+  resources: Top<ResourceDetails>;
+  cves: CveRisks;
+  containers: Containers;
+}
+
+/** What there is before anything is chosen. */
+export interface Start {
+  choices: Choices;
+  /** The titles of the rules that hold, by id. */
+  titles: Record<string, string>;
+  report: Report;
+}
+
 export type Choices = Partial<Record<Field, Count[]>>;
+
+/** What the event says, or a sentence of the engine's: a list of a template and what stands in each of its {}. */
+export type Said = string | Said[];
 
 export interface Line {
   label: string;
-  text: string;
+  text: Said;
 }
 
 /** One event: why it met its fate, and its text. */

@@ -61,6 +61,11 @@ export function Bar(props: { part: number; whole: number; kind?: string }) {
   );
 }
 
+/** Until the engine has read the events. */
+export function Waiting() {
+  return <Nothing>{t("reading")}</Nothing>;
+}
+
 export function Nothing(props: { children: ComponentChildren }) {
   return <p class="nothing">{props.children}</p>;
 }

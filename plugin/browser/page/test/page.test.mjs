@@ -108,6 +108,9 @@ test("every page shows the numbers of the command line, and is accessible", asyn
     (await rows(page, "Top operators")).map((cells) => cells.slice(1).map(digits)),
     numbers.overview.operators.rows.slice(0, 8).map(({ events, grave, failures }) => [events, grave, failures]),
   );
+  const { rows: alerts } = numbers.overview.alerts;
+  assert.deepEqual((await rows(page, "Alerts")).map((cells) => cells[1]), alerts.slice(0, 8).map(({ title }) => title));
+  assert.ok(alerts.length > 0 && alerts.every(({ rule, title }) => title !== rule), "alerts have titles");
   await go(page, "operations");
   for (const [name, title] of [["compute", "Compute"], ["access-control", "Access control"]]) {
     const { resources } = numbers.operations.find((one) => one.class === name);
@@ -143,13 +146,120 @@ test("every page shows the numbers of the command line, and is accessible", asyn
     }
   }
   await page.locator("#theme").selectOption("light");
-  await page.locator("#language").selectOption("zh");
+  await page.setViewportSize({ width: 390, height: 844 });
   for (const name of pages) {
     await go(page, name);
-    await page.screenshot({ path: join(screenshots, `${name}-zh.png`), fullPage: true });
+    await accessible(page, `${name}, narrow`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${name} is ${overflow} pixels wider than a narrow window`);
+    await page.screenshot({ path: join(screenshots, `${name}-narrow.png`), fullPage: true });
   }
+});
+
+test("the page speaks Chinese, and so do its explanations", async () => {
+  const { url } = report("chinese", sample);
+  const page = await open(url, { locale: "zh-CN" });
   assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
   assert.equal(await page.title(), "审计中心");
+  const isChinese = (text) => /\p{Script=Han}/u.test(text);
+  for (const [caption, column] of [["高优先级事件", 0], ["告警", 1], ["源地址", 1], ["命中最多的规则", 0]]) {
+    const cells = (await rows(page, caption)).map((row) => row[column]);
+    assert.ok(cells.length > 0 && cells.every(isChinese), `${caption}: ${cells}`);
+  }
+  for (const name of pages) {
+    await go(page, name);
+    const heads = await page.locator("h2, th, .what, .controls label > :first-child").allInnerTexts();
+    assert.deepEqual(heads.filter((head) => !isChinese(head) && !["Pod", "CVE", ""].includes(head.trim())), [], name);
+    await page.screenshot({ path: join(screenshots, `${name}-zh.png`), fullPage: true });
+  }
+  await page.locator('[data-filter="severity"]').selectOption("critical");
+  await go(page, "events");
+  await page.locator(".events .message").first().click();
+  const why = page.locator("dialog .why");
+  await why.waitFor();
+  const labels = await why.locator("th").allInnerTexts();
+  assert.ok(labels.length >= 8 && labels.every(isChinese), labels.join(", "));
+  for (const label of ["策略", "操作者", "来源", "操作", "规则", "结果"]) {
+    const row = why.locator("tr", { has: page.locator("th", { hasText: new RegExp(`^${label}$`) }) });
+    assert.ok(isChinese(await row.locator("td").innerText()), label);
+  }
+  await page.screenshot({ path: join(screenshots, "detail-zh.png") });
+});
+
+test("the reports are there before the engine is", async () => {
+  const { url, numbers } = report("early", sample);
+  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, locale: "en-GB" });
+  await context.addInitScript(() => {
+    WebAssembly.compile = () => new Promise(() => {});
+  });
+  const page = await context.newPage();
+  await page.goto(url);
+  assert.equal(digits(await page.locator(".tile.all .number").innerText()), numbers.overview.events);
+  await go(page, "resource");
+  await page.locator(".pick input").fill("secrets");
+  await page.locator(".pick input").press("Enter");
+  const secrets = numbers.resources.rows.find(({ resource }) => resource === "secrets");
+  await page.locator(".tile.all .number", { hasText: new RegExp(`^${secrets.events}$`) }).waitFor();
+  await page.getByText("Reading the events…").waitFor();
+});
+
+test("everything can be done with the keyboard", async () => {
+  const { url, numbers } = report("keyboard", sample);
+  const page = await open(url);
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  const tabTo = async (wanted) => {
+    for (let steps = 0; (await focused()) !== wanted; steps += 1) {
+      assert.ok(steps < 60, `the tab key does not come to ${wanted}`);
+      await page.keyboard.press("Tab");
+    }
+  };
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(), "Skip to the report");
+  await tabTo("Events");
+  await page.keyboard.press("Enter");
+  const message = await page.locator(".events .message").first().innerText();
+  await tabTo(message);
+  await page.keyboard.press("Enter");
+  await page.locator("dialog .why").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  assert.equal(await focused(), message, "who closes an event is back where the event stands");
+  // Its end is as near as its beginning.
+  await page.locator(".events .list").focus();
+  await page.keyboard.press("End");
+  await page.locator(`[aria-rowindex="${numbers.overview.events + 1}"]`).waitFor();
+
+  await go(page, "playground");
+  await page.locator("#tab-policy").focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await focused(), "Rules");
+  assert.equal(await page.locator("#tab-rules").getAttribute("aria-selected"), "true");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Tab");
+  assert.notEqual(await page.evaluate(() => document.activeElement?.className), "editor", "Escape, then Tab, leaves the editor");
+});
+
+test("of a long log, no more is made than can be seen", async () => {
+  const log = join(work, "long.jsonl");
+  writeFileSync(log, execFileSync(hostHarness, ["generate", "--events", "20000", "--seed", "3"], { maxBuffer: 1 << 30 }));
+  const policy = join(work, "everything.yaml");
+  writeFileSync(policy, "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n");
+  const { url, numbers } = report("long", log, "--policy", policy);
+  assert.equal(numbers.overview.events, 20_000);
+  const page = await open(url);
+  await go(page, "events");
+  const elements = () => page.locator("*").count();
+  const before = await elements();
+  await page.locator(".events .list").focus();
+  await page.keyboard.press("End");
+  await page.locator(`[aria-rowindex="${numbers.overview.events + 1}"]`).waitFor();
+  assert.ok((await elements()) < before + 200);
+  for (const name of pages) {
+    await go(page, name);
+    assert.ok((await elements()) < 8_000, name);
+  }
 });
 
 test("filters act on every page, and every number leads to its events", async () => {
@@ -293,8 +403,8 @@ test("the playground answers each change, and a link carries it", async () => {
   const page = await open(pathToFileURL(template).href);
   const numberOf = (name) => page.locator(`[data-number="${name}"]`).innerText();
   const shows = (name, value) => page.locator(`[data-number="${name}"]`, { hasText: new RegExp(`^${value}$`) }).waitFor();
-  await shows("read", 8);
-  assert.equal(digits(await numberOf("kept")) + digits(await numberOf("dropped")), 8);
+  await shows("read", 10);
+  assert.equal(digits(await numberOf("kept")) + digits(await numberOf("dropped")), 10);
   await accessible(page, "playground");
   await page.screenshot({ path: join(screenshots, "playground-light.png"), fullPage: true });
 
@@ -306,14 +416,14 @@ test("the playground answers each change, and a link carries it", async () => {
     await page.keyboard.insertText(text);
   };
   await write("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: None\n");
-  await shows("dropped", 8);
+  await shows("dropped", 10);
   assert.equal(await numberOf("kept"), "0");
   assert.equal(await numberOf("saved"), "100%");
 
   // One that wants metadata of all: bodies go.
   await write("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n");
-  await shows("kept", 8);
-  assert.equal(await numberOf("trimmed"), "3");
+  await shows("kept", 10);
+  assert.equal(await numberOf("trimmed"), "5");
 
   // One with a mistake, at its line.
   await write("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- verbs: [get]\n  level: Meta\n");
@@ -321,6 +431,7 @@ test("the playground answers each change, and a link carries it", async () => {
   await problem.waitFor();
   assert.match(await problem.innerText(), /audit-policy\.yaml, line 5/);
   await page.locator(".cm-lint-marker-error").waitFor();
+  assert.equal((await page.locator(".cm-lintRange-error").allInnerTexts()).join("").trim(), "level: Meta");
   await page.locator("#theme").selectOption("dark");
   await accessible(page, "playground with a problem, dark");
   await page.screenshot({ path: join(screenshots, "playground-dark.png"), fullPage: true });
