@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: from a fresh checkout to filtered events, in one command.
 //!
-//! Builds the module and the command line, and runs the sample log through them as a collector would.
+//! Builds the module and the command line, and runs the sample log through them as a collector would. Writes the log's
+//! report, where the page can be built.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -10,11 +11,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::{plugin, workspace};
+use crate::{page, plugin, workspace};
 
 /// What `cargo xtask demo --help` ends with.
 pub(crate) const HELP: &str = "\
-The kept events, as a collector would get them, are in target/demo/kept.jsonl afterwards.
+The kept events, as a collector would get them, are in target/demo/kept.jsonl afterwards, and the log's report, for a
+browser, in target/demo/report.html. The report takes Node.js from 20.19 on.
 
 Example:
   cargo xtask demo";
@@ -22,7 +24,7 @@ Example:
 const SAMPLE: &str = "tests/fixtures/sample-audit.jsonl";
 const CONFIGURATION: &str = "pipeline-configs/audit-filter.yaml";
 
-/// Builds everything, filters the sample log, and shows what was found in it.
+/// Builds everything, filters the sample log, shows what was found in it, and writes its report.
 ///
 /// # Errors
 ///
@@ -42,16 +44,30 @@ pub(crate) fn run() -> Result<()> {
     let kept = directory.join("kept.jsonl");
     let output = File::create(&kept).with_context(|| format!("cannot write {}", kept.display()))?;
     eprintln!("\nhost-harness run --config {CONFIGURATION} {SAMPLE} >target/demo/kept.jsonl\n");
-    let status = Command::new(workspace::target_directory(&root).join("release/host-harness"))
-        .current_dir(&root)
-        .args(["run", "--config", CONFIGURATION, SAMPLE])
-        .stdout(output)
-        .status()
-        .context("cannot start host-harness")?;
-    ensure!(status.success(), "host-harness failed on the sample log");
+    let status = host_harness(&root).args(["run", "--config", CONFIGURATION, SAMPLE]).stdout(output).status();
+    ensure!(status.context("cannot start host-harness")?.success(), "host-harness failed on the sample log");
 
     eprintln!("\nwhat the rules call high or critical:\n");
-    show_high_risk(&kept)
+    show_high_risk(&kept)?;
+
+    // Filtering takes Rust alone; the page takes Node.js, too.
+    if let Err(error) = page::run() {
+        eprintln!("\nno report was written, as there is no page to put it into: {error:#}");
+        return Ok(());
+    }
+    eprintln!("\nhost-harness report --config {CONFIGURATION} {SAMPLE} -o target/demo/report.html\n");
+    let report = directory.join("report.html");
+    let status =
+        host_harness(&root).args(["report", "--config", CONFIGURATION, SAMPLE, "-o"]).arg(&report).status();
+    ensure!(status.context("cannot start host-harness")?.success(), "host-harness wrote no report");
+    eprintln!("\nopen it in a browser: {}", report.display());
+    Ok(())
+}
+
+fn host_harness(root: &Path) -> Command {
+    let mut command = Command::new(workspace::target_directory(root).join("release/host-harness"));
+    command.current_dir(root);
+    command
 }
 
 /// Prints a line for each kept event on the route for high risks.
