@@ -180,13 +180,11 @@ def with_vector(folder):
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "pipeline-configs"
         shutil.copytree(folder, copy)
-        secrets = Path(scratch) / "credentials"
-        secrets.mkdir()
         for path in configurations(copy)[1]:
-            text = path.read_text().replace("/etc/vector/credentials", str(secrets)).replace("/var/lib/vector", scratch)
-            for name in re.findall(r"SECRET\[[\w-]+\.([\w-]+)\]", text):
-                (secrets / name).write_text("https://x.example.com/hook" if "url" in name else "x")
-            path.write_text(text)
+            # It reads no secrets, and an address that is one must look like one.
+            text = re.sub(r"SECRET\[[\w-]+\.([\w-]+)\]", lambda secret: "https://x" if secret[1].endswith("url") else "x",
+                          path.read_text())
+            path.write_text(text.replace("/var/lib/vector", scratch))
         for path in configurations(copy)[1]:
             if not yaml.load(path.read_text(), Strict).get("sinks"):
                 continue
