@@ -198,15 +198,15 @@ fn the_page_holds_data_and_no_text_of_an_event() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name).display().to_string();
     let (template, page) = (place("template.html"), place("page.html"));
-    fs::write(&template, "<html><!--start--><script>run()</script><!--data--></html>").unwrap();
+    fs::write(&template, "<html><!--data--><script>run()</script><!--details--></html>").unwrap();
     let log = fs::read(sample()).unwrap();
     let (status, stdout, stderr) = run(&["report", "-o", &page, "--page", &template], &log);
     assert_eq!((status, &*stdout), (0, ""), "{stderr}");
     assert!(stderr.contains("page.html: ") && stderr.contains(" events, "), "{stderr}");
 
     let text = fs::read_to_string(&page).unwrap();
-    let (start, rest) = text.strip_prefix("<html>").unwrap().split_once("<script>run()</script>").unwrap();
-    let data = [start, rest.strip_suffix("</html>").unwrap()].concat();
+    let (data, rest) = text.strip_prefix("<html>").unwrap().split_once("<script>run()</script>").unwrap();
+    let data = [data, rest.strip_suffix("</html>").unwrap()].concat();
     let elements: Vec<_> = data.split("</script>\n").filter(|element| !element.is_empty()).collect();
     let mut signs = BTreeSet::new();
     let mut kinds = Vec::new();

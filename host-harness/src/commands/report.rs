@@ -6,8 +6,9 @@
 //!                    └─▶ Story, output ───▶ page: <script class="details">, piece by piece
 //! ```
 //!
-//! What the page shows first stands first in it, so that it need not wait for the rest: the reports on everything. From the
-//! records it makes the reports under a filter, and of the details it unpacks the piece with the event that is opened.
+//! What the page shows first need not be counted any more: the reports on everything. From the records it makes the reports
+//! under a filter. The details, most of the file, stand behind the page's script, which does not wait for them; it unpacks
+//! the piece with the event that is opened.
 //!
 //! What the page holds is data in base64, which no browser takes for anything else, whatever an event says.
 
@@ -43,11 +44,11 @@ const PAGE: Artifact = Artifact {
               or ask for the numbers alone with --format json",
 };
 
-/// Where in the page goes what it shows first.
-const START_PLACE: &str = "<!--start-->";
-
-/// Where in the page the other data goes.
+/// Where in the page the data goes that it needs to start.
 const DATA_PLACE: &str = "<!--data-->";
+
+/// Where in the page the details go.
+const DETAILS_PLACE: &str = "<!--details-->";
 
 /// Bytes of details that are compressed together: what a browser unpacks to show one event.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -173,12 +174,12 @@ impl Page {
         let path = PAGE.find(chosen)?;
         let text = fs::read_to_string(&path)
             .with_context(|| Misconfigured(format!("cannot read the page {}", path.display())))?;
-        let parts = text.split_once(START_PLACE).and_then(|(before, rest)| {
-            let (between, after) = rest.split_once(DATA_PLACE)?;
+        let parts = text.split_once(DATA_PLACE).and_then(|(before, rest)| {
+            let (between, after) = rest.split_once(DETAILS_PLACE)?;
             Some(Self { before: before.to_owned(), between: between.to_owned(), after: after.to_owned() })
         });
         parts.with_context(|| {
-            let places = format!("{START_PLACE} or no {DATA_PLACE}");
+            let places = format!("{DATA_PLACE} or no {DETAILS_PLACE}");
             Misconfigured(format!("{} is no page of this program's: it has no {places}", path.display()))
         })
     }
@@ -188,8 +189,8 @@ impl Page {
         let records = records.to_bytes().map_err(io::Error::other)?;
         out.write_all(self.before.as_bytes())?;
         write_data(out, r#"id="start""#, &start)?;
-        out.write_all(self.between.as_bytes())?;
         write_data(out, r#"id="records""#, &records)?;
+        out.write_all(self.between.as_bytes())?;
         out.write_all(&details.finish()?)?;
         out.write_all(self.after.as_bytes())
     }

@@ -1,7 +1,7 @@
 // The data that the page has inside, and the engine that reads it. Nothing here goes to a network.
 //
-// In the order in which it stands in the page, and is needed: what the reports show while nothing is chosen, which stands
-// before the page's script; the engine; the records, of which it makes all other reports; the events, in pieces.
+// Before the page's script stand the engine, what the reports show while nothing is chosen, and the records, of which the
+// engine makes all other reports. After it come the events, in pieces; there may be much of them.
 import { initSync, Log } from "engine";
 import type { Detail, Line, Start } from "./types";
 
@@ -43,9 +43,6 @@ export async function embedded(): Promise<Source | undefined> {
 
 /** Starts the engine. Returns the report's events, if the page is a report. */
 export async function startEngine(): Promise<Log | undefined> {
-  if (document.readyState === "loading") {
-    await new Promise((loaded) => document.addEventListener("DOMContentLoaded", loaded, { once: true }));
-  }
   const records = element("records");
   const unpacked = records === undefined ? undefined : unpack(records);
   initSync({ module: await WebAssembly.compile(await unpack(element("engine") ?? "")) });
@@ -57,6 +54,10 @@ let lastPiece: { element: Element | undefined; lines: string[] } | undefined;
 
 /** A kept event, from its piece of the details. */
 async function detail(id: number): Promise<Detail> {
+  // The browser may still be reading them.
+  if (document.readyState === "loading") {
+    await new Promise((read) => document.addEventListener("DOMContentLoaded", read, { once: true }));
+  }
   const first = (piece: Element) => Number(piece.getAttribute("data-first"));
   const piece = [...document.querySelectorAll(".details")].findLast((one) => first(one) <= id);
   if (lastPiece === undefined || lastPiece.element !== piece) {

@@ -142,7 +142,9 @@ async function start(root: HTMLElement): Promise<void> {
   setLanguage(currentLanguage());
   try {
     const [report, shared] = await Promise.all([embedded(), fromHash(location.hash)]);
-    render(<Audit report={report} shared={shared} engine={startEngine()} />, root);
+    // Once the browser has had time to paint.
+    const engine = new Promise((painted) => setTimeout(painted)).then(startEngine);
+    render(<Audit report={report} shared={shared} engine={engine} />, root);
   } catch (error) {
     render(<p class="broken">{`${t("broken")}: ${error}`}</p>, root);
   }
