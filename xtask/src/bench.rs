@@ -2,7 +2,8 @@
 //!
 //! - [`programs`] runs the criterion benches: the module in wasmtime against `serde_json` and VRL, and what its cost
 //!   grows by
-//! - [`fluent_bit`] runs Fluent Bit without a filter, with one that does nothing, with ours, and with a Lua script
+//! - [`fluent_bit`] runs Fluent Bit without a filter, with one that does nothing, with ours, interpreted and compiled ahead
+//!   of time, and with a Lua script
 
 mod fluent_bit;
 mod programs;
@@ -20,7 +21,8 @@ use crate::{plugin, workspace};
 /// What `cargo xtask bench --help` ends with.
 pub(crate) const HELP: &str = "\
 Times are those of the processor, so that what else runs on the machine counts little; still, measure on a quiet one.
-Without Fluent Bit on the PATH or given by --fluent-bit, that part is left out.
+Without Fluent Bit on the PATH or given by --fluent-bit, that part is left out. With its compiler of modules, flb-wamrc,
+beside it or on the PATH, modules that were compiled ahead of time are measured, too.
 
 Examples:
   cargo xtask bench
@@ -55,7 +57,7 @@ pub(crate) fn run(part: Option<Part>, log: Option<&Path>, fluent_bit: Option<&Pa
         programs::memory(&root)?;
     }
     if matches!(part, None | Some(Part::FluentBit)) {
-        let found = fluent_bit.map(Path::to_owned).or_else(on_path);
+        let found = fluent_bit.map(Path::to_owned).or_else(|| on_path("fluent-bit"));
         match found {
             Some(program) => fluent_bit::run(&root, &program, log.as_deref())?,
             None => {
@@ -67,11 +69,9 @@ pub(crate) fn run(part: Option<Part>, log: Option<&Path>, fluent_bit: Option<&Pa
     Ok(())
 }
 
-fn on_path() -> Option<PathBuf> {
+fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join("fluent-bit"))
-        .find(|program| program.is_file())
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|program| program.is_file())
 }
 
 /// Where measuring happens.

@@ -37,6 +37,8 @@ enum Output {
 struct Contender {
     name: &'static str,
     filters: String,
+    /// Whether each record comes out, or only what ACK's policy keeps.
+    keeps_all: bool,
 }
 
 /// Prints what each filter costs beside the others.
@@ -45,7 +47,7 @@ pub(super) fn run(root: &Path, program: &Path, log: Option<&Path>) -> Result<()>
     let host_harness = super::host_harness(root)?;
     let input = directory.join("input.jsonl");
     super::write_log(&input, LOG_BYTES, log, &host_harness)?;
-    let contenders = contenders(root, &directory)?;
+    let contenders = contenders(root, &directory, compiler(program).as_deref())?;
 
     let read = count_lines(&input)?;
     let kept = {
@@ -54,8 +56,8 @@ pub(super) fn run(root: &Path, program: &Path, log: Option<&Path>) -> Result<()>
         succeed(Command::new(&host_harness).args(["run", "--quiet"]).arg(&input).stdout(file))?;
         count_lines(&output)?
     };
-    let expected = [read, read, kept, kept];
-    for (contender, expected) in contenders.iter().zip(expected) {
+    for contender in &contenders {
+        let expected = if contender.keeps_all { read } else { kept };
         let records = directory.join("records.jsonl");
         // Fluent Bit would append.
         let _ = fs::remove_file(&records);
@@ -86,7 +88,7 @@ pub(super) fn run(root: &Path, program: &Path, log: Option<&Path>) -> Result<()>
     Ok(())
 }
 
-fn contenders(root: &Path, directory: &Path) -> Result<Vec<Contender>> {
+fn contenders(root: &Path, directory: &Path, compiler: Option<&Path>) -> Result<Vec<Contender>> {
     let write = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = directory.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -94,6 +96,7 @@ fn contenders(root: &Path, directory: &Path) -> Result<Vec<Contender>> {
     };
     let identity = write("identity.wasm", &wat::parse_str(IDENTITY).context("identity.wat")?)?;
     let lua = write("ack-policy.lua", LUA.as_bytes())?;
+    let ours = crate::workspace::plugin_directory(root).join("audit_filter.wasm");
     // Without files: the defaults apply.
     let files = directory.join("files");
     fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
@@ -104,18 +107,29 @@ fn contenders(root: &Path, directory: &Path) -> Result<Vec<Contender>> {
             files.display()
         )
     };
-    Ok(vec![
-        Contender { name: "no filter", filters: String::new() },
-        Contender { name: "WASM that returns its input", filters: wasm(&identity) },
-        Contender {
-            name: "ours: ACK's policy, built-in rules",
-            filters: wasm(&crate::workspace::plugin_directory(root).join("audit_filter.wasm")),
-        },
-        Contender {
-            name: "Lua: ACK's policy, the address",
-            filters: format!("    - {{name: lua, match: '*', script: '{}', call: filter}}\n", lua.display()),
-        },
-    ])
+    let lua = format!("    - {{name: lua, match: '*', script: '{}', call: filter}}\n", lua.display());
+    let mut contenders = vec![
+        Contender { name: "no filter", filters: String::new(), keeps_all: true },
+        Contender { name: "WASM that returns its input", filters: wasm(&identity), keeps_all: true },
+        Contender { name: "ours: ACK's policy, built-in rules", filters: wasm(&ours), keeps_all: false },
+        Contender { name: "Lua: ACK's policy, the address", filters: lua, keeps_all: false },
+    ];
+    match compiler {
+        Some(compiler) => {
+            let object = directory.join("audit_filter.aot");
+            succeed(Command::new(compiler).arg("--disable-simd").arg("-o").arg(&object).arg(&ours))?;
+            let name = "ours, compiled ahead of time";
+            contenders.push(Contender { name, filters: wasm(&object), keeps_all: false });
+        }
+        None => eprintln!("no flb-wamrc beside Fluent Bit or on the PATH: nothing is compiled ahead of time"),
+    }
+    Ok(contenders)
+}
+
+/// The compiler of modules that was built with a Fluent Bit: objects are for one version of its runtime.
+fn compiler(fluent_bit: &Path) -> Option<PathBuf> {
+    let beside = fluent_bit.with_file_name("flb-wamrc");
+    if beside.is_file() { Some(beside) } else { super::on_path("flb-wamrc") }
 }
 
 /// Writes a configuration of Fluent Bit's. Returns its path.
