@@ -8,14 +8,13 @@
 
 use super::classes::{Classes, Decided};
 use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
-use super::fields::{AuditFields, AuditValue, Source, Stage, Value};
+use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::outline;
 use super::pattern::{self, Form};
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
 use crate::sort::sort;
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
@@ -197,14 +196,6 @@ pub(crate) fn evaluate(
     }
 }
 
-/// What the view of the event has for a field, looked up and decoded once.
-#[derive(Debug, Clone)]
-enum Seen<'e> {
-    NotLooked,
-    Absent,
-    Value(Kind, Cow<'e, [u8]>),
-}
-
 struct Run<'r, 'e> {
     program: &'r Program,
     scratch: &'r mut Scratch,
@@ -212,8 +203,8 @@ struct Run<'r, 'e> {
     audit: &'r dyn AuditFields,
     /// The event's outline.
     outline: u64,
-    /// What has been seen of the program's views; empty before the first.
-    seen: Vec<Seen<'e>>,
+    /// What the event has of those of the program's views that have been asked for, decoded once.
+    seen: Vec<(u32, Option<Decoded<'e>>)>,
 }
 
 impl<'e> Run<'_, 'e> {
@@ -291,23 +282,14 @@ impl<'e> Run<'_, 'e> {
 
     /// What the view of the event has.
     fn see(&mut self, view: u32) -> Option<Value<'_>> {
-        if self.seen.is_empty() {
-            self.seen.resize(self.program.views.len(), Seen::NotLooked);
-        }
-        let seen = self.seen.get_mut(view as usize)?;
-        if let Seen::NotLooked = seen {
-            *seen = match self.program.view(view).and_then(|view| view.value(self.event)) {
-                None => Seen::Absent,
-                Some(found) => {
-                    let (kind, text) = found.decode();
-                    Seen::Value(kind, text)
-                }
-            };
-        }
-        match seen {
-            Seen::Value(kind, text) => Some(Value { kind: *kind, text }),
-            Seen::NotLooked | Seen::Absent => None,
-        }
+        let known = self.seen.iter().position(|(of, _)| *of == view);
+        let at = known.unwrap_or_else(|| {
+            let found = self.program.view(view).and_then(|view| view.value(self.event));
+            self.seen.push((view, found.map(Found::decode)));
+            self.seen.len() - 1
+        });
+        let (_, found) = self.seen.get(at)?;
+        found.as_ref().map(|(kind, text)| Value { kind: *kind, text })
     }
 
     /// Evaluates a tree as far as what is known after `stage` goes.

@@ -324,9 +324,12 @@ pub(crate) enum Found<'a> {
     Raw(Raw<'a>),
 }
 
+/// The kind of a value, and its text as [`Value`] has it.
+pub(crate) type Decoded<'a> = (Kind, Cow<'a, [u8]>);
+
 impl<'a> Found<'a> {
-    /// Its kind, and its text as [`Value`] has it.
-    pub(crate) fn decode(self) -> (Kind, Cow<'a, [u8]>) {
+    /// What it says.
+    pub(crate) fn decode(self) -> Decoded<'a> {
         match self {
             Self::Text(text) => (Kind::String, text.decode()),
             Self::Raw(raw) => {

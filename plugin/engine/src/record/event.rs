@@ -500,14 +500,17 @@ impl<'a> Event<'a> {
 
     /// Keeps where a member stands, if it may have to be changed, and what it holds, if it is the first.
     fn note(&mut self, member: Option<Member>, touched: Option<Touched>, place: Place) {
-        self.places.extend(touched.map(|touched| (touched, place)));
+        if let Some(touched) = touched {
+            self.places.push((touched, place));
+        }
         if let Some(member) = member
             && let Some(slot) = self.first.get_mut(member as usize)
             && slot.0.is_empty()
         {
             let value = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
             *slot = value;
-            if member.is_typed() && value.kind() != Kind::Null && member.kind() != Some(value.kind()) {
+            let kind = value.kind();
+            if member.kind() != Some(kind) && member.is_typed() && kind != Kind::Null {
                 self.wrong = self.wrong.or(Some(member));
             }
         }

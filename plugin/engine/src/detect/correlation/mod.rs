@@ -414,18 +414,20 @@ fn hash_of_fields<'l>(
     seen: &Seen<'_>,
     cut_short: &mut bool,
 ) -> Option<u64> {
-    let mut hashes = Vec::new();
+    let mut hasher = DefaultHasher::new();
     fields
         .all(|field| {
-            let before = hashes.len();
+            let mut values = 0;
             *cut_short |= !field.values(seen.event, seen.audit, &mut |value| {
-                hashes.extend_from_slice(&hash_of(value).to_le_bytes());
+                values += 1;
+                // Each value starts with its length, so that none can pass for two.
+                hasher.write_usize(value.len() + 1);
+                hasher.write(value);
             });
-            let values = hashes.len() - before;
-            hashes.extend_from_slice(&(values as u64).to_le_bytes());
+            hasher.write_usize(0);
             values > 0
         })
-        .then(|| hash_of(&hashes))
+        .then(|| hasher.finish())
 }
 
 /// The beginning of a value, with an ellipsis where that is not all of it.
