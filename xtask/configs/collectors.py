@@ -188,7 +188,9 @@ def with_vector(folder):
         for path in configurations(copy)[1]:
             if not yaml.load(path.read_text(), Strict).get("sinks"):
                 continue
-            status, output = run(["vector", "validate", "--no-environment", *map(str, vector_companions(path, path.parent))])
+            # Only what is built shows what templates may not do; a certificate is not here to build with.
+            how = "--no-environment" if "crt_file" in path.read_text() else "--skip-healthchecks"
+            status, output = run(["vector", "validate", how, *map(str, vector_companions(path, path.parent))])
             if status != 0:
                 yield folder / path.relative_to(copy), "vector validate: " + output.replace("\n", " ")
 
