@@ -2,16 +2,17 @@
 //!
 //! | group | compares |
 //! | --- | --- |
-//! | `events` | the filter in wasmtime and natively, a reader in `serde_json`, ACK's policy in VRL |
+//! | `events` | the filter in wasmtime and natively, a reader in `serde_json`; `benches/vrl` adds ACK's policy in VRL |
 //! | `policy-rules` | policies of 10, 100 and 1,000 rules, through the module |
-//! | `sigma-rules` | no rules, those built in, 10, 100 and 1,000, through the module; every body is kept |
+//! | `sigma-rules` | no rules, those built in with and without correlations, 10, 100 and 1,000, through the module; all is kept |
 //! | `bytes` | one event with a body of 1 KiB to 1 MiB that is kept, through the module |
+#![expect(clippy::expect_used, reason = "a bench that cannot go on ends")]
 
 use std::hint::black_box;
 
 use anyhow::Result;
 use audit_filter_benches::events::Events;
-use audit_filter_benches::time::ThreadTime;
+use audit_filter_benches::time::{self, ThreadTime};
 use audit_filter_benches::{filter, reader, rules};
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use host_harness::host::Host;
@@ -30,22 +31,7 @@ fn measure(group: &mut Group<'_>, name: &str, mut host: Box<dyn Host>, events: &
 fn events(criterion: &mut Criterion<ThreadTime>) -> Result<()> {
     let events = Events::read()?;
     let mut group = criterion.benchmark_group("events");
-    group.throughput(Throughput::Bytes(events.bytes()));
-    group.sample_size(10);
-    #[cfg(feature = "vrl")]
-    {
-        let mut script = audit_filter_benches::vrl::Script::new()?;
-        audit_filter_benches::agree::agree(&events, &mut *filter::native(filter::POLICY_ONLY)?, |line| {
-            Ok(script.run(line)?.map(serde_json::to_value).transpose()?)
-        })?;
-        group.bench_function("vrl", |bencher| {
-            bencher.iter(|| {
-                for line in events.lines() {
-                    black_box(script.run(line).expect("every line is JSON"));
-                }
-            });
-        });
-    }
+    time::of_passes(&mut group, events.bytes());
     group.bench_function("serde_json", |bencher| {
         bencher.iter(|| {
             for line in events.lines() {
@@ -59,26 +45,29 @@ fn events(criterion: &mut Criterion<ThreadTime>) -> Result<()> {
     group.finish();
 
     let mut group = criterion.benchmark_group("policy-rules");
-    group.throughput(Throughput::Bytes(events.bytes()));
-    group.sample_size(10);
+    time::of_passes(&mut group, events.bytes());
     for count in [10, 100, 1_000] {
         measure(&mut group, &count.to_string(), filter::wasmtime(&rules::policy(count), None)?, &events);
     }
     group.finish();
 
     let mut group = criterion.benchmark_group("sigma-rules");
-    group.throughput(Throughput::Bytes(events.bytes()));
-    group.sample_size(10);
-    measure(&mut group, "none", filter::wasmtime(rules::NO_SIGMA, None)?, &events);
-    measure(&mut group, "built-in", filter::wasmtime(rules::BUILTIN_SIGMA, None)?, &events);
+    time::of_passes(&mut group, events.bytes());
+    for (name, configuration) in [
+        ("none", rules::no_sigma()),
+        ("built-in", rules::builtin_sigma()),
+        ("built-in-without-correlations", rules::builtin_sigma_without_correlations()),
+    ] {
+        measure(&mut group, name, filter::wasmtime(&configuration, None)?, &events);
+    }
     for count in [10, 100, 1_000] {
-        let host = filter::wasmtime(rules::OWN_SIGMA, Some(&rules::sigma(count)))?;
+        let host = filter::wasmtime(&rules::own_sigma(), Some(&rules::sigma(count)))?;
         measure(&mut group, &count.to_string(), host, &events);
     }
     group.finish();
 
     let mut group = criterion.benchmark_group("bytes");
-    let mut host = filter::wasmtime(rules::BUILTIN_SIGMA, None)?;
+    let mut host = filter::wasmtime(&rules::builtin_sigma(), None)?;
     let mut out = Vec::new();
     for kib in [1, 16, 256, 1_024] {
         let event = Events::with_body(kib * 1_024);
@@ -101,7 +90,7 @@ fn all(criterion: &mut Criterion<ThreadTime>) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().with_measurement(ThreadTime).without_plots();
+    config = time::criterion();
     targets = all
 }
 criterion_main!(benches);

@@ -1,13 +1,9 @@
-//! The events to filter: a generated log, the same every time, or one that `AUDIT_LOG` names.
+//! The events to filter: those of the log that `AUDIT_LOG` names.
 
 use std::env;
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use host_harness::generate::{Options, generate};
-
-/// How many events are generated: enough for the rare large ones to count as they do in a day's log.
-const EVENTS: u64 = 4_000;
 
 /// Lines, each an event.
 pub struct Events {
@@ -15,19 +11,14 @@ pub struct Events {
 }
 
 impl Events {
-    /// The log in the file that `AUDIT_LOG` names, else a generated one.
+    /// The log in the file that `AUDIT_LOG` names.
     ///
     /// # Errors
     /// Where the file cannot be read.
     pub fn read() -> Result<Self> {
-        let log = match env::var_os("AUDIT_LOG") {
-            Some(file) => fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?,
-            None => {
-                let mut log = Vec::new();
-                generate(&Options { events: EVENTS, seed: 7, ..Options::default() }, &mut log)?;
-                log
-            }
-        };
+        let file = env::var_os("AUDIT_LOG")
+            .context("AUDIT_LOG names no log to measure with; cargo xtask bench sets it")?;
+        let log = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         Ok(Self { log })
     }
 

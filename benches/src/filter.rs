@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::{Result, anyhow};
-use clap::Parser;
 use host_harness::cli::FilterOptions;
 use host_harness::configuration::{self, Configuration};
 use host_harness::host::native::NativeHost;
@@ -13,13 +12,6 @@ use host_harness::host::{Host, Verdict};
 /// ACK's policy alone, without rules: what the script in VRL does.
 pub const POLICY_ONLY: &str = "rules: {builtin: false}\n";
 
-/// The command line's options, for configurations that are not on it.
-#[derive(Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    filter: FilterOptions,
-}
-
 fn read(yaml: &str, sigma: Option<&str>) -> Result<Configuration> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("audit-filter.yaml");
@@ -27,8 +19,7 @@ fn read(yaml: &str, sigma: Option<&str>) -> Result<Configuration> {
     if let Some(sigma) = sigma {
         fs::write(directory.path().join("rules.yml"), sigma)?;
     }
-    let words = ["benches".into(), "--config".into(), file.into_os_string()];
-    configuration::load(&CommandLine::try_parse_from::<_, std::ffi::OsString>(words)?.filter)
+    configuration::load(&FilterOptions { config: Some(file), ..FilterOptions::default() })
 }
 
 /// The module in wasmtime, configured by `yaml`, beside which `rules.yml` has the rules `sigma`.

@@ -1,19 +1,31 @@
-//! What is measured: the time that the measuring thread has the processor. Other programs of the machine, which a clock
+//! What is measured, and how: the time that the measuring thread has the processor. Other programs of the machine, which a clock
 //! on the wall counts too, are nobody's merit.
 
 use std::time::Duration;
 
-use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use nix::time::{ClockId, clock_gettime};
 
 /// The processor's time of this thread.
 pub struct ThreadTime;
 
+/// Criterion as all benches use it.
+#[must_use]
+pub fn criterion() -> Criterion<ThreadTime> {
+    Criterion::default().with_measurement(ThreadTime).without_plots()
+}
+
+/// Has a group measure passes over so many bytes, each of which takes long.
+pub fn of_passes(group: &mut BenchmarkGroup<'_, ThreadTime>, bytes: u64) {
+    group.throughput(Throughput::Bytes(bytes)).sampling_mode(SamplingMode::Flat).sample_size(10);
+}
+
 /// Now, in the time of this thread.
 ///
 /// # Panics
 /// On systems that do not count it.
+#[expect(clippy::expect_used, reason = "without it there is nothing to measure")]
 #[must_use]
 pub fn now() -> Duration {
     let time =

@@ -54,7 +54,7 @@ pub(crate) fn run(part: Option<Part>, log: Option<&Path>, fluent_bit: Option<&Pa
         programs::run(&root, log.as_deref())?;
     }
     if matches!(part, None | Some(Part::Memory)) {
-        programs::memory(&root)?;
+        programs::memory(&root, log.as_deref())?;
     }
     if matches!(part, None | Some(Part::FluentBit)) {
         let found = fluent_bit.map(Path::to_owned).or_else(|| on_path("fluent-bit"));
