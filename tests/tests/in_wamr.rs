@@ -1,6 +1,6 @@
 //! The module in WAMR as Fluent Bit sets it up: the default sizes, and what happens after a trap.
 #![cfg(feature = "wamr")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fmt::Write as _;
 
