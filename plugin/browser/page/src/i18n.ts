@@ -1,5 +1,5 @@
 // The page's words, in the two languages that its readers have. What events and rules of one's own say stays as it is;
-// zh.json has what the engine and its rules say, and tests of plugin/browser/src/lib.rs that nothing is missing there.
+// zh.json has what the engine and its rules say; tests in plugin/browser/src/lib.rs see to it that nothing is missing there.
 import type { Said } from "./types";
 import engine from "./zh.json";
 

@@ -78,7 +78,7 @@ function Audit(props: { report: Source | undefined; shared: Shared | undefined; 
         <h1>{t("title")}</h1>
         {span && span.events > 0 && (
           <p class="span">
-            {number(span.events)} {t("all_events")} · {time(span.first)} – {time(span.last)} UTC
+            {number(span.events)} {t("events")} · {time(span.first)} – {time(span.last)} UTC
           </p>
         )}
         <div class="settings">

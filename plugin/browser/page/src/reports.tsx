@@ -316,7 +316,7 @@ export function OperationsPage() {
   return (
     <div class="cards">
       {present.map((one, index) => (
-        <Card key={one.class} title={named(one.class)} note={`${number(one.events)} ${t("all_events")}`} wide={index === present.length - 1 && index % 2 === 0}>
+        <Card key={one.class} title={named(one.class)} note={`${number(one.events)} ${t("events")}`} wide={index === present.length - 1 && index % 2 === 0}>
           <TimeChart timeline={one.timeline} field="action" label={`${named(one.class)}, ${t("by_action")}`} />
           <Table
             caption={named(one.class)}
