@@ -202,14 +202,17 @@ impl Classes {
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
         }
-        self.place = (hash >> 32) as usize & (COMBINATIONS - 1);
+        self.place = (hash ^ hash >> 32) as usize & (COMBINATIONS - 1);
     }
 
     /// What the classes of the last event decide, if that is known.
     pub(crate) fn decided(&self) -> Option<&Decided> {
-        let combination = self.combinations.get(self.place)?.as_ref()?;
-        let known = combination.members == self.members && combination.classes[..] == self.classes[..];
-        known.then_some(&combination.decided)
+        // Two combinations that are in each other's way have a place each.
+        [self.place, self.place ^ 1].into_iter().find_map(|place| {
+            let combination = self.combinations.get(place)?.as_ref()?;
+            let known = combination.members == self.members && combination.classes[..] == self.classes[..];
+            known.then_some(&combination.decided)
+        })
     }
 
     /// Remembers what the classes of the last event decide.
@@ -218,6 +221,7 @@ impl Classes {
         if self.trees > MOST_TREES {
             self.forget_combinations();
         }
+        self.combinations.swap(self.place, self.place ^ 1);
         if let Some(combination) = self.combinations.get_mut(self.place) {
             let classes = self.classes.as_slice().into();
             *combination = Some(Combination { classes, members: self.members, decided });

@@ -138,8 +138,8 @@ pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
         Some(last) => add(u64::from_le_bytes(*last)),
         None => rest.iter().for_each(|&byte| add(byte.into())),
     }
-    // The upper bits depend on all others.
-    hash >> 32
+    // Products carry upwards only: what differs in a word's upper bits has yet to get to the lower ones.
+    (hash ^ hash >> 32).wrapping_mul(HASH) >> 32
 }
 
 /// Two to the power of 64, divided by the golden ratio.

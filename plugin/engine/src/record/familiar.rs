@@ -126,26 +126,28 @@ impl Familiar {
     #[inline]
     fn places(&self, member: Member, src: &[u8], start: usize) -> Option<(&[Value], Range<usize>)> {
         let table = self.members.get(index(member)?)?;
-        let first = hash_of_words(telling(member, src, start)) as usize & (VALUES - 1) & !(WAYS - 1);
+        let first = hash_of_telling(member, src, start) as usize & (VALUES - 1) & !(WAYS - 1);
         Some((table, first..first + WAYS))
     }
 }
 
-/// Those bytes of the value that starts at `start` by which most can be told apart, where kube-apiserver wrote it; else
-/// any, which are as good as long as they are the same each time.
-fn telling(member: Member, src: &[u8], start: usize) -> &[u8] {
+/// A hash of those bytes of the value that starts at `start` by which most can be told apart, where kube-apiserver wrote
+/// it; else of any, which are as good as long as they are the same each time.
+fn hash_of_telling(member: Member, src: &[u8], start: usize) -> u64 {
     let rest = src.get(start..).unwrap_or_default();
     let first = |length| rest.get(..length).unwrap_or(rest);
     let last_before = |end: usize| rest.get(end.saturating_sub(96)..end).unwrap_or_default();
+    let up_to = |byte| position(first(LONGEST).get(1..).unwrap_or_default(), byte).map_or(96, |at| at + 1);
     match member {
-        // Names are followed by what pods of one service account have each of its own.
+        // Names come first, and last what each pod of a service account has of its own.
         Member::User | Member::ImpersonatedUser => {
-            position(first(LONGEST), b'}').map_or(first(96), last_before)
+            hash_of_words(first(64)) ^ hash_of_words(last_before(up_to(b'}')))
         }
+        Member::UserAgent => hash_of_words(last_before(up_to(b'"'))),
         // They come last, and begin alike.
-        Member::Annotations => last_before(rest.len()),
-        Member::SourceIps => first(16),
-        _ => first(SHORT_STATUS),
+        Member::Annotations => hash_of_words(last_before(rest.len())),
+        Member::SourceIps => hash_of_words(first(16)),
+        _ => hash_of_words(first(SHORT_STATUS)),
     }
 }
 
