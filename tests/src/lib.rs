@@ -13,6 +13,7 @@ use host_harness::host::module_file::{COMPONENT, MODULE};
 use host_harness::host::native::NativeHost;
 use host_harness::host::wasmtime::{Limits, WasmtimeHost};
 use host_harness::host::{Host, Verdict};
+use wasmtime::{Config, Engine, OptLevel, RegallocAlgorithm};
 
 /// The root of the checkout.
 #[must_use]
@@ -51,6 +52,17 @@ fn built() -> &'static Built {
         let read = |name| fs::read(root().join("target/plugin").join(name)).unwrap();
         Built { module: read(MODULE), component: read(COMPONENT) }
     })
+}
+
+/// An engine for hosts less obliging than the harness. It compiles in half the time, to code that nobody waits for.
+///
+/// # Panics
+/// Where wasmtime does not know the machine.
+#[must_use]
+pub fn engine_in_a_hurry() -> Engine {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    Engine::new(&config).unwrap()
 }
 
 /// Reads a configuration as the command line does; an empty one is none.

@@ -1,9 +1,9 @@
 //! The module's C ABI as the least obliging hosts use it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
-use end_to_end_tests::module;
+use end_to_end_tests::{engine_in_a_hurry, module};
 use std::sync::LazyLock;
-use wasmtime::{Engine, ExternType, Instance, Linker, Memory, Module, Store, TypedFunc, Val};
+use wasmtime::{ExternType, Instance, Linker, Memory, Module, Store, TypedFunc, Val};
 
 /// WASI's answer where a host has opened no directory.
 const BADF: i32 = 8;
@@ -24,7 +24,7 @@ impl Host {
     fn new() -> Self {
         // Compiled once for all tests: that takes longer than they do.
         static MODULE: LazyLock<Module> =
-            LazyLock::new(|| Module::new(&Engine::default(), module()).unwrap());
+            LazyLock::new(|| Module::new(&engine_in_a_hurry(), module()).unwrap());
         let (module, engine) = (&*MODULE, MODULE.engine());
         let mut linker: Linker<()> = Linker::new(engine);
         for import in module.imports() {

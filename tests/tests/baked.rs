@@ -4,12 +4,12 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use end_to_end_tests::{configuration, filter, module, root};
+use end_to_end_tests::{configuration, engine_in_a_hurry, filter, module, root};
 use host_harness::configuration::FileSet;
 use host_harness::generate::{Options, generate};
 use host_harness::host::bake::bake;
 use host_harness::host::wasmtime::{Limits, WasmtimeHost};
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Linker, Module, Store};
 
 /// Nothing of it is a default.
 const CONFIGURATION: &str = "
@@ -68,7 +68,7 @@ fn what_is_in_the_directory_then_does_not_count() {
 
 #[test]
 fn it_asks_the_host_for_nothing() {
-    let engine = Engine::default();
+    let engine = engine_in_a_hurry();
     let module = Module::new(&engine, baked()).unwrap();
     let mut linker: Linker<()> = Linker::new(&engine);
     linker.define_unknown_imports_as_traps(&module).unwrap();
