@@ -15,6 +15,7 @@ use super::classes::{self, Together};
 use super::fields::{self, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
 use super::outline;
+use super::pairs::Pairs;
 use super::pattern::{Form, Uncompiled};
 use super::rule::Report;
 use crate::hash::Numbering;
@@ -72,6 +73,8 @@ pub(crate) struct Predicate {
     pub(crate) outline: u64,
     /// Where the classes of an event say whether it holds, if they do.
     pub(crate) place: classes::Place,
+    /// The pairs of bytes without which no value matches.
+    pub(crate) needed: Pairs,
     cost: u32,
 }
 
@@ -223,6 +226,7 @@ impl Builder {
             stage: self.stage(field),
             outline: outline::ANY,
             place: None,
+            needed: Pairs::needed_by(&matcher),
             cost: cost(&matcher),
             test: Test::Value { field, matcher },
         };
@@ -241,8 +245,9 @@ impl Builder {
         let test = Test::Reference { left, right, likeness };
         let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
         let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        Ok(self
-            .intern_predicate(&key, Predicate { test, stage, outline: outline::ANY, place: None, cost: 30 }))
+        let needed = Pairs::of(b"");
+        let predicate = Predicate { test, stage, outline: outline::ANY, place: None, needed, cost: 30 };
+        Ok(self.intern_predicate(&key, predicate))
     }
 
     fn intern_predicate(&mut self, key: &[&[u8]], predicate: Predicate) -> NodeId {

@@ -11,6 +11,7 @@ use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
 use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Value};
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::outline;
+use super::pairs::Pairs;
 use super::pattern::{self, Form};
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
@@ -27,6 +28,9 @@ const MAX_KEPT_VALUES: usize = 256;
 
 /// How many bytes of such values are kept altogether.
 const MAX_KEPT_BYTES: usize = 64 << 10;
+
+/// How long a value may be whose pairs of bytes tell anything: a longer one has nearly all.
+const LONGEST_IN_PAIRS: usize = 512;
 
 /// Yes, no, or not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +208,15 @@ struct Run<'r, 'e> {
     /// The event's outline.
     outline: u64,
     /// What the event has of those of the program's views that have been asked for, decoded once.
-    seen: Vec<(u32, Option<Decoded<'e>>)>,
+    seen: Vec<Seen<'e>>,
+}
+
+/// What the event has for a view.
+struct Seen<'e> {
+    view: u32,
+    found: Option<Decoded<'e>>,
+    /// The pairs of bytes that it has, once somebody has asked.
+    pairs: Option<Pairs>,
 }
 
 impl<'e> Run<'_, 'e> {
@@ -282,14 +294,28 @@ impl<'e> Run<'_, 'e> {
 
     /// What the view of the event has.
     fn see(&mut self, view: u32) -> Option<Value<'_>> {
-        let known = self.seen.iter().position(|(of, _)| *of == view);
+        let known = self.seen.iter().position(|seen| seen.view == view);
         let at = known.unwrap_or_else(|| {
             let found = self.program.view(view).and_then(|view| view.value(self.event));
-            self.seen.push((view, found.map(Found::decode)));
+            self.seen.push(Seen { view, found: found.map(Found::decode), pairs: None });
             self.seen.len() - 1
         });
-        let (_, found) = self.seen.get(at)?;
-        found.as_ref().map(|(kind, text)| Value { kind: *kind, text })
+        let found = self.seen.get(at)?.found.as_ref();
+        found.map(|(kind, text)| Value { kind: *kind, text })
+    }
+
+    /// The pairs of bytes that the one value of a field has, if it is short and has one value only.
+    fn pairs(&mut self, field: u32) -> Pairs {
+        let Some(&Source::View(view)) = self.program.field(field).map(|field| &field.source) else {
+            return Pairs::ANY;
+        };
+        let short = self.see(view).is_some_and(|value| value.text.len() <= LONGEST_IN_PAIRS);
+        match self.seen.iter_mut().find(|seen| seen.view == view) {
+            Some(Seen { found: Some((_, text)), pairs, .. }) if short => {
+                *pairs.get_or_insert_with(|| Pairs::of(text))
+            }
+            _ => Pairs::ANY,
+        }
     }
 
     /// Evaluates a tree as far as what is known after `stage` goes.
@@ -361,6 +387,9 @@ impl<'e> Run<'_, 'e> {
     fn test_now(&mut self, predicate: &Predicate) -> bool {
         match &predicate.test {
             Test::Value { field, matcher } => {
+                if predicate.place.is_some() && !self.pairs(*field).may_have(predicate.needed) {
+                    return false;
+                }
                 let mut cut = false;
                 let holds = self.values(*field, &mut |value| matches(matcher, value, &mut cut));
                 self.scratch.cut_short |= cut;
@@ -727,12 +756,19 @@ impl Walker<'_> {
         let Some(pending) = scratch.pending.get_mut(field as usize) else { return };
         let (program, memo, cut_short) = (self.program, &mut scratch.memo, &mut scratch.cut_short);
         let holds = scratch.epoch * 2 + 1;
+        let mut address = None;
         // What has been found to hold need not be compared again.
         pending.retain(|&id| {
             let Some(Predicate { test: Test::Value { matcher, .. }, .. }) = program.predicate(id) else {
                 return false;
             };
-            let matched = matches(matcher, value, cut_short);
+            let matched = match matcher {
+                // Read but once, for however many networks.
+                Matcher::Cidr(networks) => address
+                    .get_or_insert_with(|| address_of(value.text))
+                    .is_some_and(|ip| networks.contains(ip)),
+                matcher => matches(matcher, value, cut_short),
+            };
             if matched && let Some(mark) = memo.get_mut(id as usize) {
                 *mark = holds;
             }
@@ -757,13 +793,15 @@ pub(super) fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bo
         Matcher::Compare(comparison, with) => {
             written && pattern::number(text).is_some_and(|number| comparison.holds(number, *with))
         }
-        Matcher::Cidr(networks) => {
-            let address = std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok());
-            address.is_some_and(|address| networks.contains(address.to_canonical()))
-        }
+        Matcher::Cidr(networks) => address_of(text).is_some_and(|address| networks.contains(address)),
         Matcher::Expression(expression) => written && expression.is_match(text, cut),
         Matcher::Time(part, wanted) => written && time_part(text, *part) == Some(*wanted),
     }
+}
+
+/// The address that a text is, an IPv4 address where it was mapped into IPv6.
+fn address_of(text: &[u8]) -> Option<IpAddr> {
+    Some(std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok()?.to_canonical())
 }
 
 fn is_number(text: &[u8], wanted: &Number) -> bool {

@@ -25,6 +25,7 @@ pub mod fields;
 mod literals;
 mod modifier;
 mod outline;
+mod pairs;
 mod pattern;
 mod rule;
 pub mod trial;

@@ -471,6 +471,11 @@ impl Expression {
         (Self { compiled: slot, first: FirstByte::of(source, flags), needed }, uncompiled)
     }
 
+    /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
+    pub(crate) fn needed(&self) -> Option<&[Box<[u8]>]> {
+        self.needed.as_deref()
+    }
+
     /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
     pub(crate) fn is_match(&self, text: &[u8], cut: &mut bool) -> bool {
         if self.first.is_some_and(|first| !first.is_met(text)) {
