@@ -147,7 +147,12 @@ function Priorities(props: { rows: Priority[]; filter: Filter }) {
       columns={[
         { title: t("kind"), value: (row) => named(row.name), show: (row) => <Choose fields={{ tag: row.tags }}>{named(row.name)}</Choose> },
         ...eventColumns(props.rows, (row) => named(row.name), (row) => ({ tag: row.tags })),
-        { title: t("operators"), numeric: true, value: (row) => row.operators, show: (row) => number(row.operators) },
+        {
+          title: t("operators"),
+          numeric: true,
+          value: (row) => row.operators,
+          show: (row) => <Drill events={row.operators} of={t("operators")} fields={{ tag: row.tags }} what={named(row.name)} />,
+        },
         { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
       ]}
     />
@@ -169,7 +174,12 @@ function Alerts(props: { rows: Alert[] }) {
           value: (row) => row.events,
           show: (row) => <Drill events={row.events} fields={{ alert: [row.rule] }} what={said(row.title)} />,
         },
-        { title: t("highest"), numeric: true, value: (row) => row.highest, show: (row) => number(row.highest) },
+        {
+          title: t("highest"),
+          numeric: true,
+          value: (row) => row.highest,
+          show: (row) => <Drill events={row.highest} of={t("highest")} fields={{ alert: [row.rule] }} what={said(row.title)} />,
+        },
         { title: t("window"), numeric: true, value: (row) => row.window_seconds, show: (row) => `${number(row.window_seconds)} s` },
         { title: t("last"), value: (row) => row.last, show: (row) => <Time at={row.last} /> },
       ]}

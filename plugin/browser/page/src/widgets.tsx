@@ -19,8 +19,8 @@ export function Card(props: { title: string; note?: string; wide?: boolean; chil
   );
 }
 
-/** A number that leads to its events. */
-export function Drill(props: { events: number; fields: Fields; from?: number | null; to?: number | null; what: string }) {
+/** A number, of events where it does not say `of` what, that leads to its events. */
+export function Drill(props: { events: number; of?: string; fields: Fields; from?: number | null; to?: number | null; what: string }) {
   const app = useApp();
   if (props.events === 0) return <span class="zero">0</span>;
   const text = number(props.events);
@@ -28,7 +28,7 @@ export function Drill(props: { events: number; fields: Fields; from?: number | n
     <button
       type="button"
       class="number"
-      aria-label={`${props.what}: ${text} ${t("all_events")}`}
+      aria-label={`${props.what}: ${text} ${props.of ?? t("all_events")}`}
       onClick={() => app.drill(props.fields, props.from, props.to)}
     >
       {text}
