@@ -9,6 +9,7 @@
 
 use super::compile::{Dimension, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
+use crate::json::mixed;
 use crate::recent::{Recent, push_part};
 use crate::record::{Event, Member};
 
@@ -313,7 +314,6 @@ impl Dimension {
         put_together: &'v mut Vec<u8>,
     ) -> (Form, &'v [u8]) {
         put_together.clear();
-        let few = audit.few();
         let member = match self.together {
             Together::User => Some(Member::User),
             Together::ImpersonatedUser => Some(Member::ImpersonatedUser),
@@ -328,8 +328,8 @@ impl Dimension {
             return event.get(member).map_or((Form::Absent, b""), |raw| (Form::Raw, raw.0));
         }
         match self.together {
-            Together::Exec if few.is_some_and(|few| !few.has_exec) => return (Form::Absent, b""),
-            Together::Few if let Some(few) = few => {
+            Together::Exec if audit.few().is_some_and(|few| !few.has_exec) => return (Form::Absent, b""),
+            Together::Few if let Some(few) = audit.few() => {
                 put_together.extend_from_slice(&few.values);
                 return (Form::Few, put_together);
             }
@@ -357,9 +357,4 @@ impl Dimension {
         }
         (Form::Several, put_together)
     }
-}
-
-#[inline(always)]
-fn mixed(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -131,7 +131,7 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
 pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
     let (words, rest) = text.as_chunks::<8>();
     let mut hash = text.len() as u64;
-    let mut add = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(HASH);
+    let mut add = |word: u64| hash = mixed(hash, word);
     words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
     match text.last_chunk() {
         // The last eight bytes may overlap those before.
@@ -140,6 +140,12 @@ pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
     }
     // Products carry upwards only: what differs in a word's upper bits has yet to get to the lower ones.
     (hash ^ hash >> 32).wrapping_mul(HASH) >> 32
+}
+
+/// A hash of what `hash` is of, and a word more.
+#[inline(always)]
+pub(crate) fn mixed(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(HASH)
 }
 
 /// Two to the power of 64, divided by the golden ratio.

@@ -21,7 +21,7 @@ macro_rules! members {
 
         impl Member {
             /// All of them.
-            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The member of that name, in bytes that may be anything.
             pub(super) fn of_bytes(name: &[u8]) -> Option<Self> {
