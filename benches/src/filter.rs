@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, anyhow};
-use host_harness::cli::FilterOptions;
+use host_harness::cli::ConfigurationOptions;
 use host_harness::configuration::{self, Configuration};
 use host_harness::host::native::NativeHost;
 use host_harness::host::wasmtime::{Limits, WasmtimeHost};
@@ -19,7 +19,7 @@ fn read(yaml: &str, sigma: Option<&str>) -> Result<Configuration> {
     if let Some(sigma) = sigma {
         fs::write(directory.path().join("rules.yml"), sigma)?;
     }
-    configuration::load(&FilterOptions { config: Some(file), ..FilterOptions::default() })
+    configuration::load(&ConfigurationOptions { config: Some(file), ..ConfigurationOptions::default() })
 }
 
 /// The module in wasmtime, configured by `yaml`, beside which `rules.yml` has the rules `sigma`.

@@ -45,10 +45,9 @@ pub enum Command {
     Bench(bench::Arguments),
 }
 
-/// Which filter runs, and with what configuration: the options that all filtering commands have.
+/// What the filter is configured with.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Filter")]
-pub struct FilterOptions {
+pub struct ConfigurationOptions {
     /// The filter's configuration, audit-filter.yaml by any name
     ///
     /// Without it the built-in defaults apply.
@@ -61,6 +60,15 @@ pub struct FilterOptions {
     /// built-in one, such as ack-default.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+}
+
+/// Which filter runs, and with what configuration: the options that all filtering commands have.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Filter")]
+pub struct FilterOptions {
+    /// What it is configured with.
+    #[command(flatten)]
+    pub configuration: ConfigurationOptions,
 
     /// What runs the filter
     #[arg(long, value_enum, default_value_t)]

@@ -17,7 +17,7 @@ use audit_filter_engine::config::{self, Files, Loaded};
 use audit_filter_engine::policy;
 use audit_filter_engine::problem::Problem;
 
-use crate::cli::FilterOptions;
+use crate::cli::ConfigurationOptions;
 use crate::exit::Misconfigured;
 
 /// Files by their path relative to the configuration's directory.
@@ -91,7 +91,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// [`Misconfigured`] where a file that was named is not there.
-pub fn check(options: &FilterOptions) -> Result<Checked, Misconfigured> {
+pub fn check(options: &ConfigurationOptions) -> Result<Checked, Misconfigured> {
     let files = NamedFiles::new(options)?;
     let config::Checked { problems, cases } = config::check(&files);
     let config = config::load(&files).config;
@@ -103,7 +103,7 @@ pub fn check(options: &FilterOptions) -> Result<Checked, Misconfigured> {
 ///
 /// # Errors
 /// [`Misconfigured`] with all that is wrong with it.
-pub fn load_for_trial(options: &FilterOptions, rules: &Path) -> anyhow::Result<Config> {
+pub fn load_for_trial(options: &ConfigurationOptions, rules: &Path) -> anyhow::Result<Config> {
     let files = NamedFiles::new(options)?;
     let name: Arc<str> = rules.display().to_string().into();
     let text =
@@ -115,7 +115,7 @@ pub fn load_for_trial(options: &FilterOptions, rules: &Path) -> anyhow::Result<C
 ///
 /// # Errors
 /// [`Misconfigured`] with all that is wrong with it.
-pub fn load(options: &FilterOptions) -> anyhow::Result<Configuration> {
+pub fn load(options: &ConfigurationOptions) -> anyhow::Result<Configuration> {
     let files = NamedFiles::new(options)?;
     let config = usable(config::load(&files))?;
     Ok(Configuration { config, files: FileSet(files.seen.into_inner()) })
@@ -176,7 +176,7 @@ impl PolicySource {
 impl NamedFiles {
     /// # Errors
     /// [`Misconfigured`] where a file that was named is not there: to the engine it would be one that needs not be.
-    fn new(options: &FilterOptions) -> Result<Self, Misconfigured> {
+    fn new(options: &ConfigurationOptions) -> Result<Self, Misconfigured> {
         if let Some(path) = &options.config
             && let Err(error) = fs::metadata(path)
         {
@@ -257,10 +257,9 @@ impl Files for NamedFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::EngineName;
 
-    fn options(config: Option<PathBuf>, policy: Option<PathBuf>) -> FilterOptions {
-        FilterOptions { config, policy, engine: EngineName::Native, ..FilterOptions::default() }
+    fn options(config: Option<PathBuf>, policy: Option<PathBuf>) -> ConfigurationOptions {
+        ConfigurationOptions { config, policy }
     }
 
     #[test]

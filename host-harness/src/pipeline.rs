@@ -40,7 +40,7 @@ impl Pipeline {
     /// # Errors
     /// [`Misconfigured`](crate::exit::Misconfigured) where configuration or module cannot be used.
     pub fn new(options: &FilterOptions) -> anyhow::Result<Self> {
-        Self::configured(configuration::load(options)?, options)
+        Self::configured(configuration::load(&options.configuration)?, options)
     }
 
     /// The same with a configuration that has been read already.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use host_harness::cli::{EngineName, FilterOptions};
+use host_harness::cli::ConfigurationOptions;
 use host_harness::configuration::{self, Configuration};
 use host_harness::host::component::ComponentHost;
 use host_harness::host::module_file::{COMPONENT, MODULE};
@@ -72,7 +72,7 @@ pub fn configuration(yaml: &str) -> Configuration {
     let file = directory.path().join("audit-filter.yaml");
     fs::write(&file, yaml).unwrap();
     let config = (!yaml.is_empty()).then_some(file);
-    let options = FilterOptions { config, engine: EngineName::Native, ..FilterOptions::default() };
+    let options = ConfigurationOptions { config, ..ConfigurationOptions::default() };
     configuration::load(&options).unwrap_or_else(|error| panic!("{error:#}"))
 }
 

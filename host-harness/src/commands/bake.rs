@@ -9,7 +9,7 @@ use audit_filter_report::text::grouped;
 use clap::Args;
 
 use super::bench::ready_after;
-use crate::cli::FilterOptions;
+use crate::cli::ConfigurationOptions;
 use crate::configuration::{self, FileSet};
 use crate::exit::ExitStatus;
 use crate::host::bake;
@@ -35,15 +35,9 @@ pub struct Arguments {
     #[arg(long, short, value_name = "OUT.wasm")]
     pub output: PathBuf,
 
-    /// The filter's configuration, audit-filter.yaml by any name
-    ///
-    /// Without it the built-in defaults apply.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// A Kubernetes audit policy that overrides the configuration's, or the name of a built-in one
-    #[arg(long, value_name = "FILE")]
-    pub policy: Option<PathBuf>,
+    /// What it is configured with.
+    #[command(flatten)]
+    pub configuration: ConfigurationOptions,
 
     /// The module to bake instead of audit_filter.wasm
     #[arg(long, value_name = "FILE")]
@@ -56,12 +50,7 @@ pub struct Arguments {
 /// [`Misconfigured`](crate::exit::Misconfigured) where module or configuration cannot be used; where the result would
 /// not load in every host, or cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let options = FilterOptions {
-        config: arguments.config.clone(),
-        policy: arguments.policy.clone(),
-        ..FilterOptions::default()
-    };
-    let files = configuration::load(&options)?.files;
+    let files = configuration::load(&arguments.configuration)?.files;
     let (path, module) = module_file::read(arguments.module.as_deref())?;
     let name = path.display().to_string();
     let baked = bake::bake(&name, &module, &files)?;

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inputs::{each_record, inputs};
-use crate::cli::FilterOptions;
+use crate::cli::ConfigurationOptions;
 use crate::configuration::{self, Configuration, FileSet};
 use crate::exit::{ExitStatus, Misconfigured};
 use crate::host::Host;
@@ -46,13 +46,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub repetitions: u16,
 
-    /// The filter's configuration, audit-filter.yaml by any name
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// A Kubernetes audit policy that overrides the configuration's, or the name of a built-in one
-    #[arg(long, value_name = "FILE")]
-    pub policy: Option<PathBuf>,
+    /// What it is configured with.
+    #[command(flatten)]
+    pub configuration: ConfigurationOptions,
 
     /// The module to run instead of audit_filter.wasm
     #[arg(long, value_name = "FILE")]
@@ -100,12 +96,7 @@ struct Row {
 /// # Errors
 /// [`Misconfigured`] before anything is measured; where an engine fails on a record.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let options = FilterOptions {
-        config: arguments.config.clone(),
-        policy: arguments.policy.clone(),
-        ..FilterOptions::default()
-    };
-    let configuration = configuration::load(&options)?;
+    let configuration = configuration::load(&arguments.configuration)?;
     let mut records = Vec::new();
     let inputs = inputs(std::slice::from_ref(&arguments.file))?;
     each_record(&inputs, DEFAULT_MAX_LINE_BYTES, &Progress::new(true, None), |record| {

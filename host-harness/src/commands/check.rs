@@ -47,7 +47,7 @@ pub struct Arguments {
 /// # Errors
 /// [`Misconfigured`](crate::exit::Misconfigured) where a file that was named is not there.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
-    let checked = configuration::check(&arguments.filter)?;
+    let checked = configuration::check(&arguments.filter.configuration)?;
     match arguments.format {
         Format::Text => {
             let mut stderr = io::stderr().lock();

@@ -27,7 +27,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inputs::{each_record, inputs};
-use crate::cli::{EngineName, FilterOptions, Format};
+use crate::cli::{ConfigurationOptions, EngineName, FilterOptions, Format};
 use crate::configuration;
 use crate::exit::{ExitStatus, Misconfigured};
 use crate::lines::DEFAULT_MAX_LINE_BYTES;
@@ -121,13 +121,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let mut rules = BTreeMap::new();
     let mut pipeline = |policy: &PathBuf| {
         let options = FilterOptions {
-            config: arguments.config.clone(),
-            policy: Some(policy.clone()),
+            configuration: ConfigurationOptions {
+                config: arguments.config.clone(),
+                policy: Some(policy.clone()),
+            },
             engine: arguments.engine,
             module: arguments.module.clone(),
             ..FilterOptions::default()
         };
-        let configuration = configuration::load(&options)?;
+        let configuration = configuration::load(&options.configuration)?;
         for rule in configuration.config.rules().rules() {
             rules.insert(rule.id.to_string(), (rule.title.to_string(), rule.level));
         }

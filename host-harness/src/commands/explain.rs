@@ -76,7 +76,7 @@ pub struct Arguments {
 /// there is no event with the auditID.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     let inputs = inputs(&arguments.files)?;
-    let config = configuration::load(&arguments.filter)?.config;
+    let config = configuration::load(&arguments.filter.configuration)?.config;
     let output_key = config.output_key().to_owned();
     let mut engine = Engine::new(config);
     let mut statistics = Statistics::default();

@@ -120,7 +120,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
         ReportFormat::Html => Some(Page::read(arguments.page.as_deref())?),
         ReportFormat::Json => None,
     };
-    let mut collector = Collector::new(configuration::load(&arguments.filter)?.config);
+    let mut collector = Collector::new(configuration::load(&arguments.filter.configuration)?.config);
     let output_key = collector.output_key().to_owned();
     let progress = Progress::new(arguments.quiet, inputs.iter().map(|input| input.size).sum());
     let mut details = Details::default();

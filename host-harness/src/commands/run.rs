@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     if let Some(rule) = &arguments.rule {
         return trial::run(arguments, rule, &inputs);
     }
-    let configuration = configuration::load(&arguments.filter)?;
+    let configuration = configuration::load(&arguments.filter.configuration)?;
     if arguments.jobs > 1 && !configuration.config.rules().correlations().is_empty() {
         crate::say("each of several instances follows correlations in its own events: alerts may be missing");
     }

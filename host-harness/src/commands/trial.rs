@@ -23,7 +23,7 @@ use crate::statistics::Statistics;
 /// # Errors
 /// [`Misconfigured`](crate::exit::Misconfigured) before anything is read; whatever goes wrong with input or output later.
 pub(super) fn run(arguments: &Arguments, rule: &Path, inputs: &[Input]) -> anyhow::Result<ExitStatus> {
-    let config = configuration::load_for_trial(&arguments.filter, rule)?;
+    let config = configuration::load_for_trial(&arguments.filter.configuration, rule)?;
     let key = config.output_key().to_owned();
     let titles: BTreeMap<String, String> = config
         .rules()
