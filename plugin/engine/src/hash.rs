@@ -14,6 +14,11 @@ pub(crate) struct Numbering {
 }
 
 impl Numbering {
+    /// All keys in the order of their numbers.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|key| &**key)
+    }
+
     /// The number of a key that has one.
     pub(crate) fn get(&self, key: &[u8]) -> Option<u32> {
         let (_, taken) = self.slot(key)?;

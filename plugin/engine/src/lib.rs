@@ -22,6 +22,7 @@ pub mod notify;
 pub mod policy;
 pub mod record;
 
+mod builtin;
 mod hash;
 pub mod json;
 pub mod problem;

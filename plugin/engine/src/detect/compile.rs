@@ -16,8 +16,9 @@ use super::fields::{self, Source, Stage, View};
 use super::modifier::{Likeness, Matcher};
 use super::outline;
 use super::pairs::Pairs;
-use super::pattern::{Form, Uncompiled};
+use super::pattern::{Expression, Form};
 use super::rule::Report;
+use super::written;
 use crate::hash::Numbering;
 use crate::record::Member;
 use crate::sort::sort;
@@ -101,6 +102,10 @@ pub(crate) enum Operation {
     },
 }
 
+/// The operations of one tree.
+#[derive(Debug)]
+pub(crate) struct Tree(pub(crate) Vec<Operation>);
+
 /// Trees of tests, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
@@ -140,6 +145,19 @@ impl Program {
 
     pub(crate) fn path(&self, node: u32) -> Option<&PathNode> {
         self.paths.get(node as usize)
+    }
+
+    /// Compiles the expressions that an event has wanted.
+    #[inline(never)]
+    pub(crate) fn compile_wanted(&self) {
+        for predicate in &self.predicates {
+            if let Test::Value { matcher: Matcher::Expression(expression), .. } = &predicate.test
+                && expression.is_wanted()
+            {
+                // One that cannot be compiled has been reported where its rule was read, and matches nothing.
+                let _ = expression.compile();
+            }
+        }
     }
 
     /// The operations of a tree, and where they start.
@@ -183,7 +201,15 @@ pub(crate) struct Builder {
     predicate_keys: Numbering,
     nodes: Vec<(Node, u32)>,
     /// Regular expressions that have been read and not been compiled.
-    pub(crate) uncompiled: Vec<Uncompiled>,
+    uncompiled: Vec<Uncompiled>,
+}
+
+/// A regular expression and where it stands, for errors.
+#[derive(Debug)]
+struct Uncompiled {
+    expression: Expression,
+    line: u32,
+    field: String,
 }
 
 impl Builder {
@@ -200,6 +226,11 @@ impl Builder {
         }
     }
 
+    /// Takes note of an expression that stands in that line.
+    pub(crate) fn compile_later(&mut self, expression: &Expression, line: u32) {
+        self.uncompiled.push(Uncompiled { expression: expression.clone(), line, field: String::new() });
+    }
+
     /// Says in which field the expressions stand that have been read since this was last called.
     pub(crate) fn name_expressions(&mut self, field: &str) {
         for expression in
@@ -211,26 +242,18 @@ impl Builder {
 
     /// Compiles the expressions that have been read; reports those that cannot be.
     pub(crate) fn compile_expressions(&mut self, report: &mut Report<'_>) {
-        for expression in self.uncompiled.drain(..) {
+        for Uncompiled { expression, line, field } in self.uncompiled.drain(..) {
             if let Err(message) = expression.compile() {
-                report.error(expression.line, expression.field, message);
+                report.error(line, field, message);
             }
         }
     }
 
-    /// A test that some value of the field matches; `key` tells matchers apart. The field `""` is any
-    /// string or number of the event.
-    pub(crate) fn test(&mut self, field: &str, matcher: Matcher, key: &[u8]) -> Result<NodeId, String> {
-        let field = self.intern_field(field)?;
-        let predicate = Predicate {
-            stage: self.stage(field),
-            outline: outline::ANY,
-            place: None,
-            needed: Pairs::needed_by(&matcher),
-            cost: cost(&matcher),
-            test: Test::Value { field, matcher },
-        };
-        Ok(self.intern_predicate(&[&field.to_le_bytes(), key], predicate))
+    /// A test that some value of the field matches. The field `""` is any string or number of the event.
+    pub(crate) fn test(&mut self, field: &str, matcher: Matcher) -> Result<NodeId, String> {
+        let key = written::of_matcher(&matcher);
+        let id = self.intern_test(field, matcher, &key)?;
+        Ok(self.node(Node::Test(id)))
     }
 
     /// A test that some value of one field is like some value of the other.
@@ -240,22 +263,63 @@ impl Builder {
         right: &str,
         likeness: Likeness,
     ) -> Result<NodeId, String> {
-        let (left, right) = (self.intern_field(left)?, self.intern_field(right)?);
-        let stage = self.stage(left).max(self.stage(right));
-        let test = Test::Reference { left, right, likeness };
-        let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
-        let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        let needed = Pairs::of(b"");
-        let predicate = Predicate { test, stage, outline: outline::ANY, place: None, needed, cost: 30 };
-        Ok(self.intern_predicate(&key, predicate))
+        let id = self.intern_reference(left, right, likeness)?;
+        Ok(self.node(Node::Test(id)))
     }
 
-    fn intern_predicate(&mut self, key: &[&[u8]], predicate: Predicate) -> NodeId {
+    /// The number of a test; `key` is its matcher as it is written.
+    pub(crate) fn intern_test(&mut self, field: &str, matcher: Matcher, key: &[u8]) -> Result<u32, String> {
+        let field = self.intern_field(field)?;
+        Ok(self.intern_predicate(&[&field.to_le_bytes(), key], |builder| Predicate {
+            stage: builder.stage(field),
+            outline: outline::ANY,
+            place: None,
+            needed: Pairs::needed_by(&matcher),
+            cost: cost(&matcher),
+            test: Test::Value { field, matcher },
+        }))
+    }
+
+    /// The number of a test that compares two fields.
+    pub(crate) fn intern_reference(
+        &mut self,
+        left: &str,
+        right: &str,
+        likeness: Likeness,
+    ) -> Result<u32, String> {
+        let (left, right) = (self.intern_field(left)?, self.intern_field(right)?);
+        let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
+        let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
+        Ok(self.intern_predicate(&key, |builder| Predicate {
+            test: Test::Reference { left, right, likeness },
+            stage: builder.stage(left).max(builder.stage(right)),
+            outline: outline::ANY,
+            place: None,
+            needed: Pairs::of(b""),
+            cost: 30,
+        }))
+    }
+
+    fn intern_predicate(&mut self, key: &[&[u8]], predicate: impl FnOnce(&Self) -> Predicate) -> u32 {
         let id = self.predicate_keys.add(&key.concat());
         if id as usize == self.program.predicates.len() {
+            let predicate = predicate(self);
             self.program.predicates.push(predicate);
         }
-        self.node(Node::Test(id))
+        id
+    }
+
+    /// The names of all fields, and all tests, by their numbers.
+    #[allow(dead_code, reason = "asked for where rules are written down")]
+    pub(crate) fn fields_and_tests(&self) -> (Vec<&[u8]>, Vec<&Test>) {
+        let tests = self.program.predicates.iter().map(|predicate| &predicate.test).collect();
+        (self.field_names.keys().collect(), tests)
+    }
+
+    /// The operations of a tree that has been added.
+    #[allow(dead_code, reason = "asked for where rules are written down")]
+    pub(crate) fn operations_of(&self, tree: usize) -> &[Operation] {
+        self.program.tree(to_u32(tree))
     }
 
     pub(crate) fn all(&mut self, of: Vec<NodeId>) -> NodeId {
@@ -274,15 +338,11 @@ impl Builder {
     }
 
     /// Adds a tree; trees are numbered in the order in which they are added.
-    pub(crate) fn add_tree(&mut self, root: NodeId) -> Result<u32, String> {
-        let start = self.program.operations.len();
-        if let Err(message) = self.flatten(root) {
-            self.program.operations.truncate(start);
-            return Err(message);
-        }
-        let tree = to_u32(self.program.trees.len());
+    pub(crate) fn add_tree(&mut self, Tree(operations): Tree) -> u32 {
+        let (start, tree) = (self.program.operations.len(), self.program.trees.len());
+        self.program.operations.extend(operations);
         self.program.trees.push((to_u32(start), to_u32(self.program.operations.len())));
-        Ok(tree)
+        to_u32(tree)
     }
 
     /// The program that decides all trees added.
@@ -379,35 +439,35 @@ impl Builder {
         self.node(if all { Node::All(members) } else { Node::Any(members) })
     }
 
-    /// Writes a tree's operations, with negations moved down to the tests.
-    fn flatten(&mut self, root: NodeId) -> Result<(), String> {
+    /// The operations of a tree, with negations moved down to the tests.
+    pub(crate) fn tree(&self, root: NodeId) -> Result<Tree, String> {
         enum Step {
             Enter(NodeId, bool),
             Close(usize),
         }
-        let start = self.program.operations.len();
+        let mut operations = Vec::new();
         let mut steps = vec![Step::Enter(root, false)];
         while let Some(step) = steps.pop() {
-            if self.program.operations.len() - start > MAX_OPERATIONS {
+            if operations.len() > MAX_OPERATIONS {
                 return Err(format!(
                     "the condition comes to more than {MAX_OPERATIONS} tests; name large selections less often"
                 ));
             }
-            let here = self.program.operations.len();
+            let here = operations.len();
             match step {
                 Step::Close(group) => {
-                    if let Some(Operation::Group { end, .. }) = self.program.operations.get_mut(group) {
-                        *end = to_u32(here - start);
+                    if let Some(Operation::Group { end, .. }) = operations.get_mut(group) {
+                        *end = to_u32(here);
                     }
                 }
                 Step::Enter(node, negated) => match self.nodes.get(node.0 as usize) {
                     Some((Node::Test(predicate), _)) => {
-                        self.program.operations.push(Operation::Test { predicate: *predicate, negated });
+                        operations.push(Operation::Test { predicate: *predicate, negated });
                     }
                     Some((Node::Not(inner), _)) => steps.push(Step::Enter(*inner, !negated)),
                     Some((group @ (Node::All(of) | Node::Any(of)), _)) => {
                         let all = matches!(group, Node::All(_)) != negated;
-                        self.program.operations.push(Operation::Group { all, end: 0 });
+                        operations.push(Operation::Group { all, end: 0 });
                         steps.push(Step::Close(here));
                         steps.extend(of.iter().rev().map(|&of| Step::Enter(of, negated)));
                     }
@@ -415,7 +475,7 @@ impl Builder {
                 },
             }
         }
-        Ok(())
+        Ok(Tree(operations))
     }
 
     fn stage(&self, field: u32) -> Stage {

@@ -12,7 +12,7 @@ use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Valu
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::outline;
 use super::pairs::Pairs;
-use super::pattern::{self, Form};
+use super::pattern::{self, Form, Limits};
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
 use crate::sort::sort;
@@ -70,8 +70,8 @@ pub struct Scratch {
     groups: Vec<OpenGroup>,
     containers: Vec<Container>,
     holding: Vec<u32>,
-    /// Whether something about the event was not looked at because of a limit.
-    cut_short: bool,
+    /// What of the event was not looked at.
+    limits: Limits,
 }
 
 /// A group of operations whose end has not been reached.
@@ -117,7 +117,7 @@ impl Scratch {
         self.kept.clear();
         self.kept_bytes.clear();
         self.candidates.clear();
-        self.cut_short = false;
+        self.limits = Limits::default();
     }
 
     fn answer(&self, predicate: u32) -> Answer {
@@ -158,7 +158,17 @@ impl Scratch {
     /// Whether the last evaluation left out a part of the event because of a limit.
     #[must_use]
     pub fn cut_short(&self) -> bool {
-        self.cut_short
+        self.limits.cut
+    }
+
+    /// Whether the last evaluation has found that an expression is yet to be compiled. What it says is of no use then, and
+    /// what it has remembered is forgotten here.
+    pub(super) fn take_uncompiled(&mut self) -> bool {
+        let uncompiled = std::mem::take(&mut self.limits.uncompiled);
+        if uncompiled {
+            self.program = None;
+        }
+        uncompiled
     }
 }
 
@@ -390,9 +400,9 @@ impl<'e> Run<'_, 'e> {
                 if predicate.place.is_some() && !self.pairs(*field).may_have(predicate.needed) {
                     return false;
                 }
-                let mut cut = false;
-                let holds = self.values(*field, &mut |value| matches(matcher, value, &mut cut));
-                self.scratch.cut_short |= cut;
+                let mut limits = Limits::default();
+                let holds = self.values(*field, &mut |value| matches(matcher, value, &mut limits));
+                self.scratch.limits.add(limits);
                 holds
             }
             Test::Reference { left, right, likeness } => self.alike(*left, *right, *likeness),
@@ -596,7 +606,7 @@ impl<'e> Run<'_, 'e> {
             cut |= !keep(&mut kept, &mut bytes, field, value);
             false
         });
-        self.scratch.cut_short |= cut;
+        self.scratch.limits.cut |= cut;
         self.scratch.kept = kept;
         self.scratch.kept_bytes = bytes;
     }
@@ -653,7 +663,7 @@ impl Walker<'_> {
                 pos = skip_whitespace(src, pos + 1);
             } else {
                 let Ok(end) = skip_value(src, pos, &mut 0) else { break };
-                self.scratch.cut_short |=
+                self.scratch.limits.cut |=
                     containers.len() == MAX_DEPTH && container && self.leads_on(byte == b'[', node, bare);
                 self.compare(Raw(src.get(pos..end).unwrap_or_default()), node, bare);
                 pos = skip_whitespace(src, end);
@@ -751,10 +761,10 @@ impl Walker<'_> {
     fn compare_with(&mut self, field: u32, value: Value<'_>) {
         let scratch = &mut *self.scratch;
         if Scratch::is_marked(&scratch.keeping, field, scratch.epoch) {
-            scratch.cut_short |= !keep(&mut scratch.kept, &mut scratch.kept_bytes, field, value);
+            scratch.limits.cut |= !keep(&mut scratch.kept, &mut scratch.kept_bytes, field, value);
         }
         let Some(pending) = scratch.pending.get_mut(field as usize) else { return };
-        let (program, memo, cut_short) = (self.program, &mut scratch.memo, &mut scratch.cut_short);
+        let (program, memo, limits) = (self.program, &mut scratch.memo, &mut scratch.limits);
         let holds = scratch.epoch * 2 + 1;
         let mut address = None;
         // What has been found to hold need not be compared again.
@@ -767,7 +777,7 @@ impl Walker<'_> {
                 Matcher::Cidr(networks) => address
                     .get_or_insert_with(|| address_of(value.text))
                     .is_some_and(|ip| networks.contains(ip)),
-                matcher => matches(matcher, value, cut_short),
+                matcher => matches(matcher, value, limits),
             };
             if matched && let Some(mark) = memo.get_mut(id as usize) {
                 *mark = holds;
@@ -777,8 +787,8 @@ impl Walker<'_> {
     }
 }
 
-/// Whether one value matches; `cut` is set where a limit left the question open.
-pub(super) fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bool {
+/// Whether one value matches; `limits` says what left the question open.
+pub(super) fn matches(matcher: &Matcher, value: Value<'_>, limits: &mut Limits) -> bool {
     let Value { kind, text } = value;
     let written = matches!(kind, Kind::String | Kind::Number | Kind::Bool);
     match matcher {
@@ -794,7 +804,7 @@ pub(super) fn matches(matcher: &Matcher, value: Value<'_>, cut: &mut bool) -> bo
             written && pattern::number(text).is_some_and(|number| comparison.holds(number, *with))
         }
         Matcher::Cidr(networks) => address_of(text).is_some_and(|address| networks.contains(address)),
-        Matcher::Expression(expression) => written && expression.is_match(text, cut),
+        Matcher::Expression(expression) => written && expression.is_match(text, limits),
         Matcher::Time(part, wanted) => written && time_part(text, *part) == Some(*wanted),
     }
 }

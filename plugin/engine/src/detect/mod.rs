@@ -15,7 +15,6 @@
 //! compares by how it is written with a string; `null` means that the path leads to nothing but nulls;
 //! `*` means that it leads to anything else, objects included.
 
-mod builtin;
 mod classes;
 mod compile;
 mod condition;
@@ -29,6 +28,7 @@ mod pairs;
 mod pattern;
 mod rule;
 pub mod trial;
+mod written;
 
 #[cfg(test)]
 mod builtin_rules;
@@ -42,16 +42,20 @@ mod tests;
 pub use correlation::{Alert, DEFAULT_GROUPS, MAX_GROUPS, State};
 pub use evaluate::Scratch;
 pub use fields::{AuditField, AuditFields, AuditValue, Few};
+#[allow(unused_imports, reason = "what build.rs has the rules written down with")]
+pub(crate) use written::builtin as written;
 
+use crate::builtin;
 use crate::hash::Numbering;
 use crate::problem::Problems;
 use crate::record::Event;
 use crate::yaml::{self, Node};
-use compile::{Builder, NodeId, Program, Scope};
+use compile::{Builder, Program, Scope, Tree};
 use correlation::{Correlating, Correlations, Pending};
 use rule::{Kind, Report};
 use std::fmt;
 use std::sync::Arc;
+use written::Written;
 
 /// How grave a finding is: Sigma's `level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,9 +165,7 @@ impl RuleSet {
 
     /// Adds the built-in rules to a set, before any others.
     pub fn add_builtin(builder: &mut RuleSetBuilder, problems: &mut Problems) {
-        for (file, documents) in builtin::files() {
-            builder.add_documents(&Arc::from(file), &documents, problems);
-        }
+        Written(builtin::RULES).add_to(builder, problems);
         builder.builtin = builder.rules.len();
         builder.pending.iter_mut().for_each(Pending::set_builtin);
     }
@@ -181,6 +183,12 @@ impl RuleSet {
     ) {
         let mut holding = scratch.take_holding();
         evaluate::evaluate(&self.program, scratch, event, audit, &mut holding);
+        // Most events want no expression that no event before them has wanted.
+        while scratch.take_uncompiled() {
+            self.program.compile_wanted();
+            holding.clear();
+            evaluate::evaluate(&self.program, scratch, event, audit, &mut holding);
+        }
         hits.extend(holding.iter().map(|&tree| RuleId(tree)));
         scratch.put_holding(holding);
     }
@@ -240,7 +248,7 @@ pub struct RuleSetBuilder {
     places: Vec<(Arc<str>, u32)>,
     disabled: Vec<String>,
     /// Rules that are disabled, in case a correlation refers to them.
-    shelved: Vec<(Rule, NodeId)>,
+    shelved: Vec<(Rule, Tree)>,
     /// Correlations, whose rules may be still to come.
     pending: Vec<Pending>,
     /// How many of the rules are built in.
@@ -293,9 +301,9 @@ impl RuleSetBuilder {
         let is_wanted = |rule: &Rule, pending: &[Pending]| {
             pending.iter().flat_map(Pending::references).any(|name| rule.is_called(name))
         };
-        for (rule, detection) in std::mem::take(&mut self.shelved) {
+        for (rule, tree) in std::mem::take(&mut self.shelved) {
             if is_wanted(&rule, &self.pending) {
-                self.push_rule(rule, detection, problems);
+                self.push_rule(rule, tree);
             }
         }
         let correlating = Correlating {
@@ -337,23 +345,26 @@ impl RuleSetBuilder {
         let detection = rule::read_detection(document, &mut self.builder, report);
         self.builder.compile_expressions(report);
         let (Some(head), Some(detection)) = (head, detection) else { return };
-        if report.failed {
-            return;
+        match self.builder.tree(detection) {
+            Ok(tree) => self.add_compiled(head, tree, report),
+            Err(message) => report.error(head.line, "detection.condition", message),
         }
-        if !self.take_id(&head, report) {
+    }
+
+    /// Adds a rule whose detection has been compiled with this builder's tests.
+    fn add_compiled(&mut self, head: Rule, tree: Tree, report: &mut Report<'_>) {
+        if report.failed || !self.take_id(&head, report) {
             return;
         }
         if self.disabled.iter().any(|id| **id == *head.id) {
-            return self.shelved.push((head, detection));
+            return self.shelved.push((head, tree));
         }
-        self.push_rule(head, detection, report.problems);
+        self.push_rule(head, tree);
     }
 
-    fn push_rule(&mut self, head: Rule, detection: NodeId, problems: &mut Problems) {
-        match self.builder.add_tree(detection) {
-            Ok(_) => self.rules.push(head),
-            Err(message) => problems.error(&head.file, head.line, "detection.condition", message),
-        }
+    fn push_rule(&mut self, head: Rule, tree: Tree) {
+        self.builder.add_tree(tree);
+        self.rules.push(head);
     }
 
     fn add_correlation(&mut self, document: &Node, report: &mut Report<'_>) {
@@ -429,8 +440,8 @@ impl SelectionsBuilder {
         let selection = rule::read_selection(node, field, &mut self.builder, report);
         self.builder.compile_expressions(report);
         let Some(selection) = selection.filter(|_| !report.failed) else { return };
-        match self.builder.add_tree(selection) {
-            Ok(tree) => self.trees.push(Some(tree)),
+        match self.builder.tree(selection) {
+            Ok(tree) => self.trees.push(Some(self.builder.add_tree(tree))),
             Err(message) => report.error(node.line, field, message),
         }
     }

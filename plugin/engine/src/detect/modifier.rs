@@ -380,8 +380,6 @@ struct Item<'b, 't> {
     forms: Vec<Form>,
     /// Networks, gathered for the same reason.
     networks: Vec<Network>,
-    /// How they are written, which tells them from others.
-    network_key: Vec<u8>,
 }
 
 impl<'b, 't> Item<'b, 't> {
@@ -394,7 +392,6 @@ impl<'b, 't> Item<'b, 't> {
             plain: Vec::new(),
             forms: Vec::new(),
             networks: Vec::new(),
-            network_key: Vec::new(),
         }
     }
 
@@ -413,11 +410,9 @@ impl<'b, 't> Item<'b, 't> {
         match self.chain.of_type {
             None => self.text_or_number(&scalar.text, resolved),
             Some(Modifier::Re) => {
-                let (expression, uncompiled) = Expression::new(&scalar.text, self.chain.flags, value.line);
-                self.builder.uncompiled.push(uncompiled);
-                let flags = self.chain.flags;
-                let flags = [flags.ignore_case, flags.multi_line, flags.dot_all].map(u8::from);
-                self.add(Matcher::Expression(expression), &[b"r", &flags, scalar.text.as_bytes()])
+                let expression = Expression::new(&scalar.text, self.chain.flags);
+                self.builder.compile_later(&expression, value.line);
+                self.add(Matcher::Expression(expression))
             }
             Some(Modifier::Cidr) => {
                 let network: Network = scalar
@@ -425,11 +420,9 @@ impl<'b, 't> Item<'b, 't> {
                     .parse()
                     .map_err(|error| format!("\"cidr\" compares with a network: {error}"))?;
                 if self.chain.all {
-                    let key: [&[u8]; 2] = [b"c", scalar.text.as_bytes()];
-                    return self.add(Matcher::Cidr([network].into_iter().collect()), &key);
+                    return self.add(Matcher::Cidr([network].into_iter().collect()));
                 }
                 self.networks.push(network);
-                self.network_key.extend(scalar.text.bytes().chain([b' ']));
                 Ok(())
             }
             Some(Modifier::Exists) => {
@@ -439,7 +432,7 @@ impl<'b, 't> Item<'b, 't> {
                 if self.field.is_empty() {
                     return Err("\"exists\" needs a field; write field|exists".to_owned());
                 }
-                let test = self.builder.test(self.field, Matcher::Exists, b"e")?;
+                let test = self.builder.test(self.field, Matcher::Exists)?;
                 let test = if wanted { test } else { self.builder.not(test) };
                 self.alternatives.push(test);
                 Ok(())
@@ -453,8 +446,7 @@ impl<'b, 't> Item<'b, 't> {
                         value.describe()
                     )
                 })?;
-                let key: [&[u8]; 3] = [b"<", &[comparison as u8], &number.to_le_bytes()];
-                self.add(Matcher::Compare(comparison, number), &key)
+                self.add(Matcher::Compare(comparison, number))
             }
             Some(Modifier::Time(part)) => {
                 let Resolved::Int(number) = resolved else {
@@ -464,7 +456,7 @@ impl<'b, 't> Item<'b, 't> {
                         value.describe()
                     ));
                 };
-                self.add(Matcher::Time(part, number), &[b"t", &[part as u8], &number.to_le_bytes()])
+                self.add(Matcher::Time(part, number))
             }
             Some(_) => Ok(()),
         }
@@ -482,7 +474,7 @@ impl<'b, 't> Item<'b, 't> {
                 .to_owned());
         }
         let any = Pattern { form: Form::Anything, cased: true };
-        let test = self.builder.test(self.field, Matcher::Text(any), b"*")?;
+        let test = self.builder.test(self.field, Matcher::Text(any))?;
         let test = self.builder.not(test);
         self.alternatives.push(test);
         Ok(())
@@ -493,15 +485,9 @@ impl<'b, 't> Item<'b, 't> {
             self.chain.place.is_some() || !self.chain.encodings.is_empty() || self.field.is_empty();
         match resolved {
             // A number or boolean to be found within something is found as it is written.
-            Resolved::Int(number) if !as_written => {
-                self.add(Matcher::Number(Number::Integer(number)), &[b"i", &number.to_le_bytes()])
-            }
-            Resolved::Float(number) if !as_written => {
-                self.add(Matcher::Number(Number::Float(number)), &[b"f", &number.to_le_bytes()])
-            }
-            Resolved::Bool(wanted) if !as_written => {
-                self.add(Matcher::Bool(wanted), &[b"b", &[u8::from(wanted)]])
-            }
+            Resolved::Int(number) if !as_written => self.add(Matcher::Number(Number::Integer(number))),
+            Resolved::Float(number) if !as_written => self.add(Matcher::Number(Number::Float(number))),
+            Resolved::Bool(wanted) if !as_written => self.add(Matcher::Bool(wanted)),
             _ => self.strings(pattern::parse_wildcards(text)),
         }
     }
@@ -562,13 +548,11 @@ impl<'b, 't> Item<'b, 't> {
     }
 
     fn pattern(&mut self, pattern: Pattern) -> Result<(), String> {
-        let key = pattern.key();
-        self.add(Matcher::Text(pattern), &[&key])
+        self.add(Matcher::Text(pattern))
     }
 
-    /// Adds a test; the parts of `key` together tell matchers apart.
-    fn add(&mut self, matcher: Matcher, key: &[&[u8]]) -> Result<(), String> {
-        let test = self.builder.test(self.field, matcher, &key.concat())?;
+    fn add(&mut self, matcher: Matcher) -> Result<(), String> {
+        let test = self.builder.test(self.field, matcher)?;
         self.alternatives.push(test);
         Ok(())
     }
@@ -594,8 +578,7 @@ impl<'b, 't> Item<'b, 't> {
         }
         if !self.networks.is_empty() {
             let networks = self.networks.drain(..).collect();
-            let key = std::mem::take(&mut self.network_key);
-            self.add(Matcher::Cidr(networks), &[b"c", &key])?;
+            self.add(Matcher::Cidr(networks))?;
         }
         let node = if self.chain.all {
             self.builder.all(self.alternatives)

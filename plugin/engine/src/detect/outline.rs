@@ -9,6 +9,7 @@ use super::compile::{Field, NONE, Operation, Predicate, Program, ROOT, Test};
 use super::evaluate::matches;
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, Value, View};
 use super::modifier::Matcher;
+use super::pattern::Limits;
 use crate::json::{self, Kind};
 use crate::record::{Event, Member};
 
@@ -146,9 +147,12 @@ impl Group {
         for answer in self.answers {
             let bit = 1 << self.place(answer.as_bytes());
             let value = Value { kind: self.kind, text: answer.as_bytes() };
-            if matches(matcher, value, &mut false) {
+            let mut limits = Limits::default();
+            let matched = matches(matcher, value, &mut limits);
+            if matched || limits.uncompiled {
                 holds |= bit;
-            } else {
+            }
+            if !matched {
                 fails |= bit;
             }
         }

@@ -6,6 +6,7 @@
 
 use super::literals;
 use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// How many bytes of one value a regular expression looks at. The engine of `regex-lite` takes time in
@@ -128,17 +129,6 @@ impl Pattern {
         Self { form, cased }
     }
 
-    /// What no two patterns have in common.
-    pub(crate) fn key(&self) -> Vec<u8> {
-        let mut key = vec![u8::from(self.cased)];
-        for form in self.forms() {
-            form.add_key(&mut key);
-            // No byte of UTF-8, and of no form.
-            key.push(0xfe);
-        }
-        key
-    }
-
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         if let Form::AnyOf(_, pairs) = &self.form
             && !pairs.is_empty()
@@ -167,33 +157,6 @@ impl Form {
                 let pairs = common_pairs(&forms);
                 Self::AnyOf(forms.into(), pairs.into())
             }
-        }
-    }
-
-    /// Appends what no two forms have in common.
-    fn add_key(&self, key: &mut Vec<u8>) {
-        let mut add = |form: u8, text: &[u8]| {
-            key.push(form);
-            key.extend_from_slice(text);
-        };
-        match self {
-            Self::Anything => add(b'*', b""),
-            Self::Exact(text) => add(b'=', text),
-            // No byte of UTF-8 between them.
-            Self::OneOf(texts) => texts.iter().for_each(|text| add(0xff, text)),
-            Self::Prefix(text) => add(b'^', text),
-            Self::Suffix(text) => add(b'$', text),
-            Self::Contains(text) => add(b'~', text),
-            Self::Steps(steps) => {
-                for step in steps {
-                    match step {
-                        Step::Byte(byte) => add(b'.', &[*byte]),
-                        Step::Any => add(b'*', b""),
-                        Step::One => add(b'?', b""),
-                    }
-                }
-            }
-            Self::AnyOf(..) => {}
         }
     }
 
@@ -321,13 +284,45 @@ fn character_length(lead: u8) -> usize {
 /// A regular expression, searched for anywhere in a value, in time linear in the value.
 ///
 /// The only place that knows which engine does it: `regex-lite`, whose case-insensitivity is ASCII's,
-/// like that of the strings above. Until [`Uncompiled::compile`] has been called it matches nothing.
+/// like that of the strings above.
+///
+/// Compiling one takes long, and half of the operand stack that Fluent Bit gives the module. So it is compiled by
+/// [`Self::compile`] alone, which whoever has read a rule calls when back near the top, or, for rules that are known to be
+/// sound, whoever has found that an event wants it ([`Limits::uncompiled`]).
 #[derive(Debug, Clone)]
 pub(crate) struct Expression {
-    compiled: Arc<OnceLock<regex_lite::Regex>>,
+    shared: Arc<Shared>,
     first: Option<FirstByte>,
     /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
     needed: Option<Box<[Box<[u8]>]>>,
+}
+
+/// What all copies of an expression have in common.
+#[derive(Debug)]
+struct Shared {
+    source: Box<str>,
+    flags: Flags,
+    /// Nothing before it has been compiled, none where it cannot be.
+    compiled: OnceLock<Option<regex_lite::Regex>>,
+    /// Whether a text has come that only the compiled expression could judge.
+    wanted: AtomicBool,
+}
+
+/// What has kept a test from being decided.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// A value was longer than what is looked at.
+    pub(crate) cut: bool,
+    /// An expression is yet to be compiled.
+    pub(crate) uncompiled: bool,
+}
+
+impl Limits {
+    /// Adds what others have met with.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.cut |= other.cut;
+        self.uncompiled |= other.uncompiled;
+    }
 }
 
 /// What a text has to start with for an expression that is anchored to its start: most texts can be told from that.
@@ -382,20 +377,6 @@ fn has_alternatives(source: &str) -> bool {
     })
 }
 
-/// What an [`Expression`] is to be made from.
-///
-/// Compiling one takes half of the operand stack that Fluent Bit gives the module, so it is left until
-/// whoever reads the rule is back near the top.
-#[derive(Debug)]
-pub(crate) struct Uncompiled {
-    /// Where the expression stands, for errors.
-    pub(crate) line: u32,
-    pub(crate) field: String,
-    source: Box<str>,
-    flags: Flags,
-    slot: Arc<OnceLock<regex_lite::Regex>>,
-}
-
 /// The sub-modifiers of `re`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flags {
@@ -405,38 +386,6 @@ pub(crate) struct Flags {
     pub(crate) multi_line: bool,
     /// `s`
     pub(crate) dot_all: bool,
-}
-
-impl Uncompiled {
-    /// Compiles; the error is a sentence for the rule's author.
-    pub(crate) fn compile(&self) -> Result<(), String> {
-        let Self { source, flags, .. } = self;
-        if source.len() > MAX_EXPRESSION {
-            return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
-        }
-        // Found out before anything recurses: the parser's own check comes too late for the module's stack.
-        if group_depth(source) > MAX_GROUPS as usize {
-            return Err(format!(
-                "the groups of the regular expression {source:?} nest deeper than {MAX_GROUPS}; split it"
-            ));
-        }
-        let compiled = regex_lite::RegexBuilder::new(source)
-            .case_insensitive(flags.ignore_case)
-            .multi_line(flags.multi_line)
-            .dot_matches_new_line(flags.dot_all)
-            .size_limit(MAX_COMPILED)
-            .nest_limit(MAX_GROUPS)
-            .build()
-            .map_err(|error| {
-                format!(
-                    "the regular expression {source:?} cannot be used: {error}; look-around, \
-                     back-references and Unicode classes are not supported"
-                )
-            })?;
-        // Set before only where two equal tests share a matcher, and then to the same.
-        let _ = self.slot.set(compiled);
-        Ok(())
-    }
 }
 
 /// How deep the groups of an expression nest, those in brackets and after backslashes being none.
@@ -462,13 +411,64 @@ fn group_depth(source: &str) -> usize {
 }
 
 impl Expression {
-    /// An expression that is yet to be compiled, and what to compile it from. `line` is where it stands.
-    pub(crate) fn new(source: &str, flags: Flags, line: u32) -> (Self, Uncompiled) {
-        let slot = Arc::new(OnceLock::new());
-        let uncompiled =
-            Uncompiled { line, field: String::new(), source: source.into(), flags, slot: Arc::clone(&slot) };
+    /// An expression that is yet to be compiled.
+    pub(crate) fn new(source: &str, flags: Flags) -> Self {
         let needed = literals::needed(source).map(|strings| strings.into_iter().map(Into::into).collect());
-        (Self { compiled: slot, first: FirstByte::of(source, flags), needed }, uncompiled)
+        let shared = Shared {
+            source: source.into(),
+            flags,
+            compiled: OnceLock::new(),
+            wanted: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), first: FirstByte::of(source, flags), needed }
+    }
+
+    /// The expression as its author wrote it.
+    pub(crate) fn source(&self) -> (&str, Flags) {
+        (&self.shared.source, self.shared.flags)
+    }
+
+    /// Compiles, where that has not been done; the error is a sentence for the rule's author.
+    pub(crate) fn compile(&self) -> Result<(), String> {
+        if self.shared.compiled.get().is_some() {
+            return Ok(());
+        }
+        let compiled = self.compiled();
+        let result = compiled.as_ref().map(|_| ()).map_err(String::clone);
+        // Somebody else can only have set it to the same.
+        let _ = self.shared.compiled.set(compiled.ok());
+        result
+    }
+
+    fn compiled(&self) -> Result<regex_lite::Regex, String> {
+        let (source, flags) = self.source();
+        if source.len() > MAX_EXPRESSION {
+            return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
+        }
+        // Found out before anything recurses: the parser's own check comes too late for the module's stack.
+        if group_depth(source) > MAX_GROUPS as usize {
+            return Err(format!(
+                "the groups of the regular expression {source:?} nest deeper than {MAX_GROUPS}; split it"
+            ));
+        }
+        regex_lite::RegexBuilder::new(source)
+            .case_insensitive(flags.ignore_case)
+            .multi_line(flags.multi_line)
+            .dot_matches_new_line(flags.dot_all)
+            .size_limit(MAX_COMPILED)
+            .nest_limit(MAX_GROUPS)
+            .build()
+            .map_err(|error| {
+                format!(
+                    "the regular expression {source:?} cannot be used: {error}; look-around, \
+                     back-references and Unicode classes are not supported"
+                )
+            })
+    }
+
+    /// Whether an event has wanted it since it was made, and it has not been compiled.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.shared.wanted.load(Ordering::Relaxed) && self.shared.compiled.get().is_none()
     }
 
     /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
@@ -476,8 +476,8 @@ impl Expression {
         self.needed.as_deref()
     }
 
-    /// Whether it matches anywhere in the first bytes of `text`; `cut` is set where there were more.
-    pub(crate) fn is_match(&self, text: &[u8], cut: &mut bool) -> bool {
+    /// Whether it matches anywhere in the first bytes of `text`; `limits` says where that is not known.
+    pub(crate) fn is_match(&self, text: &[u8], limits: &mut Limits) -> bool {
         if self.first.is_some_and(|first| !first.is_met(text)) {
             return false;
         }
@@ -488,9 +488,14 @@ impl Expression {
         {
             return false;
         }
+        let Some(compiled) = self.shared.compiled.get() else {
+            self.shared.wanted.store(true, Ordering::Relaxed);
+            limits.uncompiled = true;
+            return false;
+        };
         let found =
-            self.compiled.get().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
-        *cut |= !found && searched.len() < text.len();
+            compiled.as_ref().is_some_and(|compiled| compiled.is_match(&String::from_utf8_lossy(searched)));
+        limits.cut |= !found && searched.len() < text.len();
         found
     }
 }
@@ -537,11 +542,11 @@ mod tests {
     #[test]
     fn an_expression_finds_what_it_found_without_a_look_at_the_first_byte() {
         for source in ["^[0-9]+(-[0-9]+)?$", r"^\d{3}", "^/(healthz|livez)", "^a", "^a?b"] {
-            let (expression, uncompiled) = Expression::new(source, Flags::default(), 1);
-            uncompiled.compile().unwrap();
+            let expression = Expression::new(source, Flags::default());
+            expression.compile().unwrap();
             let plain = regex_lite::Regex::new(source).unwrap();
             for text in ["", "1", "12-3", "123", "/healthz", "/livez?a", "x/livez", "a", "b", "ab", "-1"] {
-                let found = expression.is_match(text.as_bytes(), &mut false);
+                let found = expression.is_match(text.as_bytes(), &mut Limits::default());
                 assert_eq!(found, plain.is_match(text), "{source} in {text:?}");
             }
         }

@@ -127,11 +127,11 @@ pub fn lines(text: &str) -> impl Iterator<Item = (u32, Result<Network, NetworkEr
     })
 }
 
-/// A set of networks.
+/// A set of networks: the first and the last address of each range, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
+    pub(crate) v4: Vec<(u32, u32)>,
+    pub(crate) v6: Vec<(u128, u128)>,
 }
 
 impl Networks {
