@@ -1,7 +1,8 @@
-//! Compiles the built-in rules from `plugin/rules`, each `*.yml` but the test events beside them, so that no start has to.
+//! Reads what is built in, so that no start has to: compiles the rules in `plugin/rules`, each `*.yml` but the test events
+//! beside them, and parses the default policy.
 //!
-//! Here is the library's own code, as far as rules are read with it. What it makes of them is written down by
-//! `detect/written.rs`, and read by the same.
+//! All of it is done by the library's own modules, which therefore stand here as well. What they make of it is written down
+//! by `detect/written.rs` and `written.rs`, and read by the same.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -32,6 +33,8 @@ mod record;
 mod sort;
 #[path = "src/sorted.rs"]
 mod sorted;
+#[path = "src/written.rs"]
+mod written;
 #[path = "src/yaml.rs"]
 mod yaml;
 
@@ -41,11 +44,25 @@ mod builtin {
 }
 
 fn main() -> io::Result<()> {
-    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| not_set("CARGO_MANIFEST_DIR"))?;
-    let directory = PathBuf::from(manifest).join("../rules").canonicalize()?;
-    for path in [directory.as_path(), "build.rs".as_ref(), "src".as_ref()] {
-        println!("cargo::rerun-if-changed={}", path.display());
+    for path in ["build.rs", "src", "../rules", "../policies"] {
+        println!("cargo::rerun-if-changed={path}");
     }
+    write("rules", &rules()?)?;
+    write("default_policy", &default_policy()?)
+}
+
+fn write(name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::write(variable("OUT_DIR")?.join(name), bytes)
+}
+
+/// A directory that cargo tells of.
+fn variable(name: &str) -> io::Result<PathBuf> {
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(format!("cargo sets {name}")))
+}
+
+/// The built-in rules, compiled.
+fn rules() -> io::Result<Vec<u8>> {
+    let directory = variable("CARGO_MANIFEST_DIR")?.join("../rules");
     let mut names = Vec::new();
     for entry in fs::read_dir(&directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -57,20 +74,27 @@ fn main() -> io::Result<()> {
     names.sort();
     let mut files = Vec::new();
     for name in names {
-        let documents = yaml::parse(&fs::read_to_string(directory.join(&name))?).map_err(|error| {
-            io::Error::other(format!("plugin/rules/{name}:{}: {}", error.line, error.message))
-        })?;
+        let documents = parse(&name, &fs::read_to_string(directory.join(&name))?)?;
         files.push((format!("builtin/{name}"), documents));
     }
     let mut problems = problem::Problems::default();
     let rules = detect::written(&files, &mut problems);
-    if let Some(problem) = problems.into_iter().next() {
-        return Err(io::Error::other(problem.to_string()));
+    match problems.into_iter().next() {
+        None => Ok(rules),
+        Some(problem) => Err(io::Error::other(problem.to_string())),
     }
-    let out = env::var_os("OUT_DIR").ok_or_else(|| not_set("OUT_DIR"))?;
-    fs::write(PathBuf::from(out).join("rules"), rules)
 }
 
-fn not_set(name: &str) -> io::Error {
-    io::Error::other(format!("cargo sets {name}"))
+/// The default policy, read as YAML.
+fn default_policy() -> io::Result<Vec<u8>> {
+    let text =
+        policy::builtin(policy::DEFAULT).ok_or_else(|| io::Error::other("there is no default policy"))?;
+    let documents = parse(policy::DEFAULT, text)?;
+    let mut writer = written::Writer::default();
+    documents.iter().for_each(|document| writer.node(document));
+    Ok(writer.0)
+}
+
+fn parse(name: &str, text: &str) -> io::Result<Vec<yaml::Node>> {
+    yaml::parse(text).map_err(|error| io::Error::other(format!("{name}:{}: {}", error.line, error.message)))
 }

@@ -10,6 +10,7 @@ use crate::policy::{self, Policy};
 use crate::problem::{Problem, Problems};
 use crate::record::Member;
 use crate::yaml::{self, Node, Resolved, Value};
+use crate::{builtin, written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -71,9 +72,6 @@ impl Files for BTreeMap<String, Vec<u8>> {
         Ok((!names.is_empty()).then(|| names.into_iter().collect()))
     }
 }
-
-/// The name of the built-in policy that applies where no other is given.
-pub const DEFAULT_POLICY: &str = "ack-default";
 
 /// The name of the route that every record takes where no routes are given.
 const DEFAULT_ROUTE: &str = "default";
@@ -352,8 +350,12 @@ impl<'f> Reader<'f> {
             let (path, text) = self.file_named(field)?;
             return self.policy_text(&text, &self.files.display(&path).into());
         }
-        let text = policy::builtin(DEFAULT_POLICY)?;
-        Policy::from_yaml(text, &format!("builtin/{DEFAULT_POLICY}.yaml").into(), &mut self.problems)
+        let file = format!("builtin/{}.yaml", policy::DEFAULT).into();
+        let Some(node) = written::Reader(builtin::DEFAULT_POLICY).node() else {
+            self.problems.error(&file, 0, "", written::UNREADABLE);
+            return None;
+        };
+        Policy::from_node(&node, &file, "", &mut self.problems)
     }
 
     fn policy_text(&mut self, text: &str, file: &Arc<str>) -> Option<Policy> {

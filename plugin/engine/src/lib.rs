@@ -29,6 +29,7 @@ pub mod problem;
 mod recent;
 mod sort;
 mod sorted;
+mod written;
 pub mod yaml;
 
 pub use config::Config;

@@ -31,6 +31,9 @@ const MAX_OPERATIONS: usize = 100_000;
 /// What the groups of the user are called: nearly every event is asked for them, so they are looked up without a walk.
 const GROUPS: &str = "user.groups";
 
+/// What the names of fields begin with that earlier stages find out.
+const AUDIT: &str = "audit.";
+
 /// No node, no field.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -251,8 +254,9 @@ impl Builder {
 
     /// A test that some value of the field matches. The field `""` is any string or number of the event.
     pub(crate) fn test(&mut self, field: &str, matcher: Matcher) -> Result<NodeId, String> {
+        let field = self.field(field)?;
         let key = written::of_matcher(&matcher);
-        let id = self.intern_test(field, matcher, &key)?;
+        let id = self.intern_test(field, matcher, &key);
         Ok(self.node(Node::Test(id)))
     }
 
@@ -263,41 +267,35 @@ impl Builder {
         right: &str,
         likeness: Likeness,
     ) -> Result<NodeId, String> {
-        let id = self.intern_reference(left, right, likeness)?;
+        let (left, right) = (self.field(left)?, self.field(right)?);
+        let id = self.intern_reference(left, right, likeness);
         Ok(self.node(Node::Test(id)))
     }
 
     /// The number of a test; `key` is its matcher as it is written.
-    pub(crate) fn intern_test(&mut self, field: &str, matcher: Matcher, key: &[u8]) -> Result<u32, String> {
-        let field = self.intern_field(field)?;
-        Ok(self.intern_predicate(&[&field.to_le_bytes(), key], |builder| Predicate {
+    pub(crate) fn intern_test(&mut self, field: u32, matcher: Matcher, key: &[u8]) -> u32 {
+        self.intern_predicate(&[&field.to_le_bytes(), key], |builder| Predicate {
             stage: builder.stage(field),
             outline: outline::ANY,
             place: None,
             needed: Pairs::needed_by(&matcher),
             cost: cost(&matcher),
             test: Test::Value { field, matcher },
-        }))
+        })
     }
 
     /// The number of a test that compares two fields.
-    pub(crate) fn intern_reference(
-        &mut self,
-        left: &str,
-        right: &str,
-        likeness: Likeness,
-    ) -> Result<u32, String> {
-        let (left, right) = (self.intern_field(left)?, self.intern_field(right)?);
+    pub(crate) fn intern_reference(&mut self, left: u32, right: u32, likeness: Likeness) -> u32 {
         let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
         let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        Ok(self.intern_predicate(&key, |builder| Predicate {
+        self.intern_predicate(&key, |builder| Predicate {
             test: Test::Reference { left, right, likeness },
             stage: builder.stage(left).max(builder.stage(right)),
             outline: outline::ANY,
             place: None,
             needed: Pairs::of(b""),
             cost: 30,
-        }))
+        })
     }
 
     fn intern_predicate(&mut self, key: &[&[u8]], predicate: impl FnOnce(&Self) -> Predicate) -> u32 {
@@ -352,17 +350,11 @@ impl Builder {
         }
         sort(&mut self.program.bare);
         self.program.user_extra = outline::user_extra(&self.program);
-        let outlines =
-            (0..to_u32(self.program.trees.len())).map(|tree| outline::of_tree(&self.program, tree)).collect();
-        let of_tests: Vec<u64> = self
-            .program
-            .predicates
-            .iter()
-            .map(|predicate| outline::of_test(&self.program, &predicate.test).0)
-            .collect();
-        self.program.outlines = outlines;
+        let of_tests = outline::of_tests(&self.program);
+        let trees = 0..to_u32(self.program.trees.len());
+        self.program.outlines = trees.map(|tree| outline::of_tree(&self.program, &of_tests, tree)).collect();
         for (predicate, outline) in self.program.predicates.iter_mut().zip(of_tests) {
-            predicate.outline = outline;
+            predicate.outline = outline.holds;
         }
         self.find_dimensions();
         self.program.id = PROGRAMS.fetch_add(1, Ordering::Relaxed);
@@ -482,7 +474,17 @@ impl Builder {
         self.program.field(field).map_or(Stage::Immediate, |field| field.stage)
     }
 
-    fn intern_field(&mut self, name: &str) -> Result<u32, String> {
+    /// The number of the field that a rule calls so.
+    fn field(&mut self, name: &str) -> Result<u32, String> {
+        let is_path = !name.is_empty() && !name.starts_with(AUDIT);
+        if is_path && self.field_names.get(name.as_bytes()).is_none() {
+            fields::check_path(name)?;
+        }
+        self.intern_field(name)
+    }
+
+    /// The number of a field whose name is sound.
+    pub(crate) fn intern_field(&mut self, name: &str) -> Result<u32, String> {
         if let Some(known) = self.field_names.get(name.as_bytes()) {
             return Ok(known);
         }
@@ -496,11 +498,10 @@ impl Builder {
             self.program.keyword = id;
             return Ok((Source::Keyword, Stage::Body));
         }
-        if let Some(field) = name.strip_prefix("audit.") {
+        if let Some(field) = name.strip_prefix(AUDIT) {
             let field = fields::audit_field(field, self.scope == Scope::Rules)?;
             return Ok((Source::Audit(field), Stage::Immediate));
         }
-        fields::check_path(name)?;
         if let Some(view) = View::of_path(name) {
             self.program.views.push(view);
             return Ok((Source::View(to_u32(self.program.views.len() - 1)), Stage::Immediate));

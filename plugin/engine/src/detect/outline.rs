@@ -5,7 +5,7 @@
 //! group. A test has the bits with which it can hold, and so has a tree: with all of its parts, with any of them.
 //! An event with a bit that a tree does not have cannot satisfy it, and to see that takes one operation.
 
-use super::compile::{Field, NONE, Operation, Predicate, Program, ROOT, Test};
+use super::compile::{Field, NONE, Operation, Program, ROOT, Test};
 use super::evaluate::matches;
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, Value, View};
 use super::modifier::Matcher;
@@ -124,18 +124,14 @@ impl Group {
         }
     }
 
-    /// Whether a test of the field is about this question.
-    fn is_asked_by(&self, program: &Program, field: &Field) -> bool {
+    /// Whether a test of the field is about this question. `steps` are the first two of its path.
+    fn is_asked_by(&self, program: &Program, field: &Field, steps: (&[u8], &[u8])) -> bool {
         match (&self.question, &field.source) {
             (Question::Audit(asked), Source::Audit(field)) => asked == field,
             (Question::View(asked), &Source::View(view)) => program.view(view) == Some(*asked),
-            (Question::Has(member), Source::Path(node)) => {
-                let (first, _) = first_steps(program, *node);
-                first == member.name().as_bytes()
-            }
+            (Question::Has(member), Source::Path(_)) => steps.0 == member.name().as_bytes(),
             (Question::HasExtraAskedFor, Source::Path(node)) => {
-                let (first, second) = first_steps(program, *node);
-                first == Member::User.name().as_bytes() && second == EXTRA && program.user_extra != *node
+                steps == (Member::User.name().as_bytes(), EXTRA) && program.user_extra != *node
             }
             _ => false,
         }
@@ -227,23 +223,48 @@ pub(crate) fn members_of_event(event: &Event<'_>) -> u16 {
 }
 
 /// The bits with which a test can hold, and those with which it can fail.
-pub(crate) fn of_test(program: &Program, test: &Test) -> (u64, u64) {
-    let Test::Value { field, matcher } = test else { return (ANY, ANY) };
-    let Some(field) = program.field(*field) else { return (ANY, ANY) };
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcomes {
+    pub(crate) holds: u64,
+    fails: u64,
+}
+
+impl Outcomes {
+    const ANY: Self = Self { holds: ANY, fails: ANY };
+}
+
+/// The outcomes of all tests.
+pub(crate) fn of_tests(program: &Program) -> Vec<Outcomes> {
+    let asked: Vec<Option<(&Group, usize)>> =
+        program.fields.iter().map(|field| asked_by(program, field)).collect();
+    let of_test = |test: &Test| {
+        let Test::Value { field, matcher } = test else { return Outcomes::ANY };
+        let Some((group, first)) = asked.get(*field as usize).copied().flatten() else {
+            return Outcomes::ANY;
+        };
+        let bits = ((1 << group.len()) - 1) << first;
+        let (holds, fails) = group.outcomes(matcher);
+        Outcomes { holds: ANY & !bits | holds << first, fails: ANY & !bits | fails << first }
+    };
+    program.predicates.iter().map(|predicate| of_test(&predicate.test)).collect()
+}
+
+/// The question that tests of a field are about, and where its bits start.
+fn asked_by(program: &Program, field: &Field) -> Option<(&'static Group, usize)> {
+    let steps = match field.source {
+        Source::Path(node) => first_steps(program, node),
+        _ => (&b""[..], &b""[..]),
+    };
     let mut first = 0;
-    for group in GROUPS {
-        if group.is_asked_by(program, field) {
-            let bits = ((1 << group.len()) - 1) << first;
-            let (holds, fails) = group.outcomes(matcher);
-            return (ANY & !bits | holds << first, ANY & !bits | fails << first);
-        }
+    GROUPS.iter().find_map(|group| {
+        let at = first;
         first += group.len();
-    }
-    (ANY, ANY)
+        group.is_asked_by(program, field, steps).then_some((group, at))
+    })
 }
 
 /// The bits with which a tree can hold.
-pub(crate) fn of_tree(program: &Program, tree: u32) -> u64 {
+pub(crate) fn of_tree(program: &Program, tests: &[Outcomes], tree: u32) -> u64 {
     struct Open {
         all: bool,
         end: usize,
@@ -260,11 +281,8 @@ pub(crate) fn of_tree(program: &Program, tree: u32) -> u64 {
                 continue;
             }
             Operation::Test { predicate, negated } => {
-                match program.predicate(predicate).map(|Predicate { test, .. }| of_test(program, test)) {
-                    Some((_, fails)) if negated => fails,
-                    Some((holds, _)) => holds,
-                    None => ANY,
-                }
+                let outcomes = tests.get(predicate as usize).copied().unwrap_or(Outcomes::ANY);
+                if negated { outcomes.fails } else { outcomes.holds }
             }
         };
         loop {

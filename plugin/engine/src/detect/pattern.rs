@@ -413,7 +413,13 @@ fn group_depth(source: &str) -> usize {
 impl Expression {
     /// An expression that is yet to be compiled.
     pub(crate) fn new(source: &str, flags: Flags) -> Self {
-        let needed = literals::needed(source).map(|strings| strings.into_iter().map(Into::into).collect());
+        let needed = literals::needed(source).unwrap_or_default();
+        Self::with_needed(source, flags, needed.into_iter().map(Into::into).collect())
+    }
+
+    /// The same, where it is known what is needed: nothing if there are no strings.
+    pub(crate) fn with_needed(source: &str, flags: Flags, needed: Vec<Box<[u8]>>) -> Self {
+        let needed = (!needed.is_empty()).then(|| needed.into());
         let shared = Shared {
             source: source.into(),
             flags,

@@ -1,9 +1,7 @@
 //! Compiled rules as bytes: how the module carries the built-in ones, so that no start has to read them as Sigma.
 //!
 //! `build.rs` reads the rules as everybody's are read, and writes down with [`builtin`] what became of them: fields, tests,
-//! trees of tests. [`Written::add_to`] gives them to a builder, where other rules may follow or have come before. Numbers
-//! of up to 32 bits are written seven bits to a byte, the lowest first, the last byte without the upper bit; texts follow
-//! their length.
+//! trees of tests. [`Written::add_to`] gives them to a builder, where other rules may follow or have come before.
 //!
 //! A test as it is written here also tells it from other tests: see [`of_matcher`].
 
@@ -15,7 +13,8 @@ use super::{Rule, RuleSetBuilder, Severity};
 use crate::hash::Numbering;
 use crate::normalize::Networks;
 use crate::problem::Problems;
-use crate::yaml::{Node, Scalar, Value};
+use crate::written::{Reader, UNREADABLE, Writer};
+use crate::yaml::{Node, Value};
 use std::sync::Arc;
 
 // What a document of a file has become.
@@ -86,39 +85,12 @@ impl Written<'_> {
     /// Adds the rules to a builder.
     pub(crate) fn add_to(self, builder: &mut RuleSetBuilder, problems: &mut Problems) {
         if Reader(self.0).add_to(builder, problems).is_none() {
-            let message = "what the module was built with cannot be read; build it again";
-            problems.error(&Arc::from("builtin"), 0, "", message);
+            problems.error(&Arc::from("builtin"), 0, "", UNREADABLE);
         }
     }
 }
 
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
 impl Writer {
-    fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
-    }
-
-    fn number(&mut self, number: usize) {
-        let mut rest = number;
-        while rest >= 0x80 {
-            self.byte((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.byte(rest as u8);
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.number(text.len());
-        self.0.extend_from_slice(text);
-    }
-
-    fn texts(&mut self, texts: &[impl AsRef<[u8]>]) {
-        self.number(texts.len());
-        texts.iter().for_each(|text| self.text(text.as_ref()));
-    }
-
     fn test(&mut self, test: &Test) {
         match test {
             Test::Value { field, matcher } => {
@@ -168,6 +140,8 @@ impl Writer {
                 self.byte(b'r');
                 self.byte(u8::from(ignore_case) | u8::from(multi_line) << 1 | u8::from(dot_all) << 2);
                 self.text(source.as_bytes());
+                // Follows from the source, but not quickly.
+                self.texts(expression.needed().unwrap_or_default());
             }
             Matcher::Time(part, number) => {
                 self.eight(b't', number.to_le_bytes());
@@ -230,7 +204,8 @@ impl Writer {
     }
 
     fn head(&mut self, rule: &Rule, known: &mut Numbering) {
-        let Rule { id, name, title, level, tags, file: _, line: _ } = rule;
+        let Rule { id, name, title, level, tags, file: _, line } = rule;
+        self.number(*line as usize);
         self.text(id.as_bytes());
         self.text(name.as_deref().unwrap_or_default().as_bytes());
         self.text(title.as_bytes());
@@ -238,47 +213,13 @@ impl Writer {
         self.number(tags.len());
         tags.iter().for_each(|tag| self.number(known.add(tag.as_bytes()) as usize));
     }
-
-    /// A node, after what it is made of.
-    fn node(&mut self, root: &Node) {
-        let mut nodes: Vec<&Node> = Vec::new();
-        let mut open = vec![root];
-        while let Some(node) = open.pop() {
-            nodes.push(node);
-            match &node.value {
-                Value::Scalar(_) => {}
-                Value::Sequence(items) => open.extend(items),
-                Value::Mapping(members) => members.iter().for_each(|(key, value)| open.extend([key, value])),
-            }
-        }
-        self.number(nodes.len());
-        for node in nodes.into_iter().rev() {
-            match &node.value {
-                Value::Scalar(Scalar { text, plain, tag }) => {
-                    let quoted = !plain && tag.is_none() || tag.as_deref() == Some("str");
-                    self.text_of(if quoted { b'q' } else { b'p' }, text.as_bytes());
-                }
-                Value::Sequence(items) => {
-                    self.byte(b's');
-                    self.number(items.len());
-                }
-                Value::Mapping(members) => {
-                    self.byte(b'm');
-                    self.number(members.len());
-                }
-            }
-        }
-    }
 }
 
-/// What is still to be read. Whatever reads gives none where there is less than it takes, or something else.
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
+impl Reader<'_> {
     fn add_to(&mut self, builder: &mut RuleSetBuilder, problems: &mut Problems) -> Option<()> {
-        let names = self.list(Self::str)?;
-        // This program's tests of those numbers.
-        let tests = self.list(|reader| reader.test(&names, &mut builder.builder))?;
+        // This program's fields and tests of those numbers.
+        let fields = self.list(|reader| builder.builder.intern_field(reader.str()?).ok())?;
+        let tests = self.list(|reader| reader.test(&fields, &mut builder.builder))?;
         let tags = self.list(Self::str)?;
         for _ in 0..self.number()? {
             let file: Arc<str> = Arc::from(self.str()?);
@@ -297,69 +238,20 @@ impl<'b> Reader<'b> {
         self.0.is_empty().then_some(())
     }
 
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let mut number = 0;
-        let mut shift = 0;
-        loop {
-            let byte = self.byte()?;
-            number |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return usize::try_from(number).ok();
-            }
-            shift += 7;
-        }
-    }
-
-    fn bytes(&mut self, length: usize) -> Option<&'b [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.try_into().ok()
-    }
-
-    fn text(&mut self) -> Option<&'b [u8]> {
-        let length = self.number()?;
-        self.bytes(length)
-    }
-
-    fn str(&mut self) -> Option<&'b str> {
-        std::str::from_utf8(self.text()?).ok()
-    }
-
-    /// As many of something as the number says that stands here.
-    fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let length = self.number()?;
-        // Each has a byte at least, so that a wrong number makes no room for more than there is.
-        let mut list = Vec::with_capacity(length.min(self.0.len()));
-        for _ in 0..length {
-            list.push(each(self)?);
-        }
-        Some(list)
-    }
-
-    fn test(&mut self, names: &[&str], builder: &mut Builder) -> Option<u32> {
+    fn test(&mut self, fields: &[u32], builder: &mut Builder) -> Option<u32> {
         match self.number()? {
             0 => {
                 let (left, right) = (self.number()?, self.number()?);
                 let place = *[Place::Whole, Place::Start, Place::End, Place::Anywhere]
                     .get(usize::from(self.byte()?))?;
                 let likeness = Likeness { place, cased: self.byte()? != 0 };
-                builder.intern_reference(names.get(left)?, names.get(right)?, likeness).ok()
+                Some(builder.intern_reference(*fields.get(left)?, *fields.get(right)?, likeness))
             }
             field => {
                 let start = self.0;
                 let matcher = self.matcher()?;
                 let key = start.get(..start.len() - self.0.len())?;
-                builder.intern_test(names.get(field - 1)?, matcher, key).ok()
+                Some(builder.intern_test(*fields.get(field - 1)?, matcher, key))
             }
         }
     }
@@ -393,7 +285,9 @@ impl<'b> Reader<'b> {
                     multi_line: flags & 2 != 0,
                     dot_all: flags & 4 != 0,
                 };
-                Matcher::Expression(Expression::new(self.str()?, flags))
+                let source = self.str()?;
+                let needed = self.list(|reader| Some(reader.text()?.into()))?;
+                Matcher::Expression(Expression::with_needed(source, flags, needed))
             }
             b't' => {
                 const ALL: [TimePart; 6] = [
@@ -459,36 +353,13 @@ impl<'b> Reader<'b> {
     }
 
     fn head(&mut self, file: &Arc<str>, known: &[&str]) -> Option<Rule> {
+        let line = u32::try_from(self.number()?).ok()?;
         let id = self.str()?.into();
         let name = Some(self.str()?).filter(|name| !name.is_empty()).map(Into::into);
         let title = self.str()?.into();
         let (_, level) = *Severity::NAMES.get(usize::from(self.byte()?))?;
         let tags = self.list(|reader| Some((*known.get(reader.number()?)?).into()))?;
-        Some(Rule { id, name, title, level, tags, file: Arc::clone(file), line: 1 })
-    }
-
-    fn node(&mut self) -> Option<Node> {
-        let mut made: Vec<Node> = Vec::new();
-        for _ in 0..self.number()? {
-            let value = match self.byte()? {
-                kind @ (b'p' | b'q') => {
-                    Value::Scalar(Scalar { text: self.str()?.to_owned(), plain: kind == b'p', tag: None })
-                }
-                b's' => Value::Sequence(made.split_off(made.len().checked_sub(self.number()?)?)),
-                b'm' => {
-                    let of = made.split_off(made.len().checked_sub(self.number()?.checked_mul(2)?)?);
-                    let mut of = of.into_iter();
-                    let mut members = Vec::with_capacity(of.len() / 2);
-                    while let (Some(key), Some(value)) = (of.next(), of.next()) {
-                        members.push((key, value));
-                    }
-                    Value::Mapping(members)
-                }
-                _ => return None,
-            };
-            made.push(Node { line: 1, value });
-        }
-        made.pop().filter(|_| made.is_empty())
+        Some(Rule { id, name, title, level, tags, file: Arc::clone(file), line })
     }
 }
 
@@ -553,9 +424,8 @@ mod tests {
             };
             assert_eq!(tests(&back), tests(&read), "{item}");
             let (back, read) = (back.finish(&mut problems), read.finish(&mut problems));
-            let lineless = |rule: &Rule| Rule { line: 1, ..rule.clone() };
-            assert_eq!(back.rules(), read.rules().iter().map(lineless).collect::<Vec<_>>(), "{item}");
-            assert_eq!(back.correlations(), read.correlations().iter().map(lineless).collect::<Vec<_>>());
+            assert_eq!(back.rules(), read.rules(), "{item}");
+            assert_eq!(back.correlations(), read.correlations());
             assert!(problems.as_slice().is_empty(), "{item}: {:?}", problems.as_slice());
         }
     }

@@ -8,6 +8,9 @@ const POLICIES: [(&str, &str); 4] = [
     ("security", include_str!("../../../policies/security.yaml")),
 ];
 
+/// The name of the policy that applies where no other is given.
+pub const DEFAULT: &str = "ack-default";
+
 /// The YAML text of the built-in policy of that name.
 #[must_use]
 pub fn builtin(name: &str) -> Option<&'static str> {

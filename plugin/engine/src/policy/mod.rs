@@ -30,7 +30,7 @@ mod generate;
 #[cfg(test)]
 mod tests;
 
-pub use builtin::{builtin, builtin_names};
+pub use builtin::{DEFAULT, builtin, builtin_names};
 pub use explain::{Considered, Mismatch, Seen};
 pub use matching::Field;
 pub use model::{Entry, GroupResources, Level, Rule, Stage, Stages};
