@@ -14,6 +14,11 @@ pub(crate) struct Numbering {
 }
 
 impl Numbering {
+    /// How many keys have numbers.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// All keys in the order of their numbers.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.keys.iter().map(|key| &**key)

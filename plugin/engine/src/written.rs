@@ -81,16 +81,20 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn number(&mut self) -> Option<usize> {
-        let mut number = 0;
-        let mut shift = 0;
-        loop {
-            let byte = self.byte()?;
-            number |= u32::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return usize::try_from(number).ok();
+        let mut number = u32::from(self.byte()?);
+        // Nearly all have one byte.
+        if number >= 0x80 {
+            number &= 0x7f;
+            for shift in [7, 14, 21, 28] {
+                let byte = u32::from(self.byte()?);
+                number |= (byte & 0x7f) << shift;
+                if byte < 0x80 {
+                    return usize::try_from(number).ok();
+                }
             }
-            shift += 7;
+            return None;
         }
+        usize::try_from(number).ok()
     }
 
     pub(crate) fn bytes(&mut self, length: usize) -> Option<&'b [u8]> {

@@ -6,6 +6,7 @@ use audit_filter_engine::detect::{Rule, RuleSet, Scratch, Severity, State};
 use audit_filter_engine::normalize::{Normalizer, Settings};
 use audit_filter_engine::problem::Problems;
 use audit_filter_engine::record::{Event, Member};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -120,7 +121,7 @@ fn every_act_of_the_story_is_found() {
             found.extend(rule.tags.iter().filter(|tag| !tag.contains('.')).cloned());
         }
     });
-    let all: BTreeSet<Box<str>> = rules
+    let all: BTreeSet<Cow<'_, str>> = rules
         .rules()
         .iter()
         .flat_map(|rule| rule.tags.iter().filter(|tag| !tag.contains('.')).cloned())

@@ -254,9 +254,8 @@ impl Builder {
 
     /// A test that some value of the field matches. The field `""` is any string or number of the event.
     pub(crate) fn test(&mut self, field: &str, matcher: Matcher) -> Result<NodeId, String> {
-        let field = self.field(field)?;
-        let key = written::of_matcher(&matcher);
-        let id = self.intern_test(field, matcher, &key);
+        let test = Test::Value { field: self.field(field)?, matcher };
+        let id = self.intern_test(test);
         Ok(self.node(Node::Test(id)))
     }
 
@@ -267,44 +266,51 @@ impl Builder {
         right: &str,
         likeness: Likeness,
     ) -> Result<NodeId, String> {
-        let (left, right) = (self.field(left)?, self.field(right)?);
-        let id = self.intern_reference(left, right, likeness);
+        let test = Test::Reference { left: self.field(left)?, right: self.field(right)?, likeness };
+        let id = self.intern_test(test);
         Ok(self.node(Node::Test(id)))
     }
 
-    /// The number of a test; `key` is its matcher as it is written.
-    pub(crate) fn intern_test(&mut self, field: u32, matcher: Matcher, key: &[u8]) -> u32 {
-        self.intern_predicate(&[&field.to_le_bytes(), key], |builder| Predicate {
-            stage: builder.stage(field),
-            outline: outline::ANY,
-            place: None,
-            needed: Pairs::needed_by(&matcher),
-            cost: cost(&matcher),
-            test: Test::Value { field, matcher },
-        })
+    /// Whether there is no test yet.
+    pub(crate) fn has_no_tests(&self) -> bool {
+        self.program.predicates.is_empty()
     }
 
-    /// The number of a test that compares two fields.
-    pub(crate) fn intern_reference(&mut self, left: u32, right: u32, likeness: Likeness) -> u32 {
-        let how = [b'=', likeness.place as u8, u8::from(likeness.cased)];
-        let key: [&[u8]; 3] = [&left.to_le_bytes(), &how, &right.to_le_bytes()];
-        self.intern_predicate(&key, |builder| Predicate {
-            test: Test::Reference { left, right, likeness },
-            stage: builder.stage(left).max(builder.stage(right)),
-            outline: outline::ANY,
-            place: None,
-            needed: Pairs::of(b""),
-            cost: 30,
-        })
-    }
-
-    fn intern_predicate(&mut self, key: &[&[u8]], predicate: impl FnOnce(&Self) -> Predicate) -> u32 {
-        let id = self.predicate_keys.add(&key.concat());
+    /// The number of a test, the next one if there is none like it.
+    pub(crate) fn intern_test(&mut self, test: Test) -> u32 {
+        // Those that were added without a look at others are told apart once somebody looks.
+        for known in self.program.predicates.get(self.predicate_keys.len()..).unwrap_or_default() {
+            self.predicate_keys.add(&written::of_test(&known.test));
+        }
+        let id = self.predicate_keys.add(&written::of_test(&test));
         if id as usize == self.program.predicates.len() {
-            let predicate = predicate(self);
-            self.program.predicates.push(predicate);
+            self.add_test(test);
         }
         id
+    }
+
+    /// The number of a test of which it is known that there is none like it.
+    pub(crate) fn add_test(&mut self, test: Test) -> u32 {
+        let predicate = match &test {
+            Test::Value { field, matcher } => Predicate {
+                stage: self.stage(*field),
+                outline: outline::ANY,
+                place: None,
+                needed: Pairs::needed_by(matcher),
+                cost: cost(matcher),
+                test,
+            },
+            Test::Reference { left, right, .. } => Predicate {
+                stage: self.stage(*left).max(self.stage(*right)),
+                outline: outline::ANY,
+                place: None,
+                needed: Pairs::of(b""),
+                cost: 30,
+                test,
+            },
+        };
+        self.program.predicates.push(predicate);
+        to_u32(self.program.predicates.len() - 1)
     }
 
     /// The names of all fields, and all tests, by their numbers.
@@ -523,14 +529,14 @@ impl Builder {
 
     fn add_path(&mut self, path: &str, field: u32) -> u32 {
         let mut at = ROOT;
-        for step in path.split('.') {
+        for step in path.as_bytes().split(|&byte| byte == b'.') {
             let next = to_u32(self.program.paths.len());
             let Some(node) = self.program.paths.get_mut(at as usize) else { return ROOT };
-            let known = node.children.iter().find(|(name, _)| **name == *step.as_bytes());
+            let known = node.children.iter().find(|(name, _)| **name == *step);
             at = match known {
                 Some(&(_, child)) => child,
                 None => {
-                    node.children.push((step.as_bytes().into(), next));
+                    node.children.push((step.into(), next));
                     self.program.paths.push(PathNode { children: Vec::new(), parent: at, field: NONE });
                     next
                 }

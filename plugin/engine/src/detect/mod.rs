@@ -53,6 +53,7 @@ use crate::yaml::{self, Node};
 use compile::{Builder, Program, Scope, Tree};
 use correlation::{Correlating, Correlations, Pending};
 use rule::{Kind, Report};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use written::Written;
@@ -110,15 +111,15 @@ impl fmt::Display for Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// `id`, else `name`, else `title`: what `audit.rules` has.
-    pub id: Box<str>,
+    pub id: Cow<'static, str>,
     /// `name`, by which correlations may refer to the rule.
-    pub name: Option<Box<str>>,
+    pub name: Option<Cow<'static, str>>,
     /// `title`
-    pub title: Box<str>,
+    pub title: Cow<'static, str>,
     /// `level`
     pub level: Severity,
     /// `tags`, sorted, each once; without the namespace `audit`.
-    pub tags: Vec<Box<str>>,
+    pub tags: Vec<Cow<'static, str>>,
     /// The file it is from, as the user named it.
     pub file: Arc<str>,
     /// The line it starts at.

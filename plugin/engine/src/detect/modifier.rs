@@ -4,7 +4,7 @@
 //! is silent. Modifiers apply in the order written; a chain that cannot mean anything is refused.
 
 use super::compile::{Builder, NodeId};
-use super::pattern::{self, Expression, Flags, Form, Part, Pattern};
+use super::pattern::{self, Bytes, Expression, Flags, Form, Part, Pattern};
 use crate::normalize::{Network, Networks};
 use crate::sort::sort;
 use crate::yaml::{Node, Resolved, Value};
@@ -375,7 +375,7 @@ struct Item<'b, 't> {
     alternatives: Vec<NodeId>,
     /// Values that are compared as a whole, gathered because a set is looked up faster than they are
     /// compared one by one.
-    plain: Vec<Box<[u8]>>,
+    plain: Vec<Bytes>,
     /// Other strings of which any will do.
     forms: Vec<Form>,
     /// Networks, gathered for the same reason.

@@ -4,7 +4,7 @@
 //! nearly all in one operation each.
 
 use super::modifier::Matcher;
-use super::pattern::Form;
+use super::pattern::{Bytes, Form};
 
 /// A bit for each pair of bytes that stand next to each other, as a Bloom filter has it: without regard to case, and several
 /// pairs to one bit.
@@ -17,19 +17,18 @@ impl Pairs {
 
     /// Those of a text.
     pub(crate) fn of(text: &[u8]) -> Self {
-        let bit = |pair: &[u8]| match *pair {
-            [one, next] => {
-                let pair = u32::from(one | 0x20) << 8 | u32::from(next | 0x20);
-                1 << (pair.wrapping_mul(0x9e37_79b9) >> 26)
-            }
-            _ => 0,
-        };
-        Self(text.windows(2).fold(0, |bits, pair| bits | bit(pair)))
+        let Some((first, rest)) = text.split_first() else { return Self(0) };
+        let mut before = u32::from(first | 0x20);
+        Self(rest.iter().fold(0, |bits, byte| {
+            let byte = u32::from(byte | 0x20);
+            let pair = std::mem::replace(&mut before, byte) << 8 | byte;
+            bits | 1 << (pair.wrapping_mul(0x9e37_79b9) >> 26)
+        }))
     }
 
     /// Those that every text has which matches.
     pub(crate) fn needed_by(matcher: &Matcher) -> Self {
-        let of_all = |texts: &[Box<[u8]>]| {
+        let of_all = |texts: &[Bytes]| {
             texts.iter().map(|text| Self::of(text).0).reduce(|common, bits| common & bits).unwrap_or_default()
         };
         let of_form = |form: &Form| match form {

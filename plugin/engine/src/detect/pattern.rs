@@ -6,6 +6,7 @@
 
 use super::literals;
 use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -74,17 +75,20 @@ pub(crate) enum Step {
     One,
 }
 
+/// A string of a rule: of a built-in one, where the module has it.
+pub(crate) type Bytes = Cow<'static, [u8]>;
+
 /// A string pattern by its form: the plainer the form, the cheaper.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Form {
     /// `*`
     Anything,
-    Exact(Box<[u8]>),
+    Exact(Bytes),
     /// Any of these, sorted; two or more.
-    OneOf(Box<[Box<[u8]>]>),
-    Prefix(Box<[u8]>),
-    Suffix(Box<[u8]>),
-    Contains(Box<[u8]>),
+    OneOf(Box<[Bytes]>),
+    Prefix(Bytes),
+    Suffix(Bytes),
+    Contains(Bytes),
     Steps(Box<[Step]>),
     /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`]. Where pairs of bytes are
     /// given, a text without any of them has none of the forms.
@@ -108,7 +112,7 @@ impl Pattern {
             }
         }
         let form = match parts.as_mut_slice() {
-            [] => Form::Exact(Box::default()),
+            [] => Form::Exact(Bytes::default()),
             [Part::Any] => Form::Anything,
             [Part::Literal(bytes)] => Form::Exact(std::mem::take(bytes).into()),
             [Part::Literal(bytes), Part::Any] => Form::Prefix(std::mem::take(bytes).into()),
@@ -227,7 +231,7 @@ fn common_pairs(forms: &[Form]) -> Vec<[u8; 2]> {
     if pairs.len() < forms.len() { pairs } else { Vec::new() }
 }
 
-fn one_of(text: &[u8], sorted: &[Box<[u8]>], cased: bool) -> bool {
+fn one_of(text: &[u8], sorted: &[Bytes], cased: bool) -> bool {
     sorted
         .binary_search_by(|entry| {
             if cased {
@@ -294,13 +298,13 @@ pub(crate) struct Expression {
     shared: Arc<Shared>,
     first: Option<FirstByte>,
     /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
-    needed: Option<Box<[Box<[u8]>]>>,
+    needed: Option<Box<[Bytes]>>,
 }
 
 /// What all copies of an expression have in common.
 #[derive(Debug)]
 struct Shared {
-    source: Box<str>,
+    source: Cow<'static, str>,
     flags: Flags,
     /// Nothing before it has been compiled, none where it cannot be.
     compiled: OnceLock<Option<regex_lite::Regex>>,
@@ -414,19 +418,15 @@ impl Expression {
     /// An expression that is yet to be compiled.
     pub(crate) fn new(source: &str, flags: Flags) -> Self {
         let needed = literals::needed(source).unwrap_or_default();
-        Self::with_needed(source, flags, needed.into_iter().map(Into::into).collect())
+        Self::with_needed(source.to_owned().into(), flags, needed.into_iter().map(Into::into).collect())
     }
 
     /// The same, where it is known what is needed: nothing if there are no strings.
-    pub(crate) fn with_needed(source: &str, flags: Flags, needed: Vec<Box<[u8]>>) -> Self {
+    pub(crate) fn with_needed(source: Cow<'static, str>, flags: Flags, needed: Vec<Bytes>) -> Self {
+        let first = FirstByte::of(&source, flags);
         let needed = (!needed.is_empty()).then(|| needed.into());
-        let shared = Shared {
-            source: source.into(),
-            flags,
-            compiled: OnceLock::new(),
-            wanted: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared), first: FirstByte::of(source, flags), needed }
+        let shared = Shared { source, flags, compiled: OnceLock::new(), wanted: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), first, needed }
     }
 
     /// The expression as its author wrote it.
@@ -478,7 +478,7 @@ impl Expression {
     }
 
     /// Strings in lower case of which one is in every text in which the expression is found, if any are known.
-    pub(crate) fn needed(&self) -> Option<&[Box<[u8]>]> {
+    pub(crate) fn needed(&self) -> Option<&[Bytes]> {
         self.needed.as_deref()
     }
 

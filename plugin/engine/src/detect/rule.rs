@@ -10,6 +10,7 @@ use super::{Rule, Severity};
 use crate::problem::Problems;
 use crate::sort::sort;
 use crate::yaml::{Node, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Where problems of one file go.
@@ -86,9 +87,9 @@ pub(crate) fn read_head(document: &Node, report: &mut Report<'_>) -> Option<Rule
     }
     let id = id.or(name).unwrap_or(title);
     Some(Rule {
-        id: id.into(),
-        name: name.map(Into::into),
-        title: title.into(),
+        id: id.to_owned().into(),
+        name: name.map(|name| name.to_owned().into()),
+        title: title.to_owned().into(),
         level,
         tags,
         file: Arc::clone(report.file),
@@ -338,8 +339,8 @@ fn read_level(document: &Node, report: &mut Report<'_>) -> Severity {
 
 /// The tags as they come out: sorted, each once. What is in the namespace `audit` comes out without it,
 /// because Sigma wants every tag in a namespace and `audit.tags` wants short ones.
-fn read_tags(document: &Node, report: &mut Report<'_>) -> Vec<Box<str>> {
-    let mut tags: Vec<Box<str>> = Vec::new();
+fn read_tags(document: &Node, report: &mut Report<'_>) -> Vec<Cow<'static, str>> {
+    let mut tags: Vec<Cow<'static, str>> = Vec::new();
     for (tag, line) in strings(document, "tags", report) {
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         match tag.split_once('.') {
@@ -348,12 +349,12 @@ fn read_tags(document: &Node, report: &mut Report<'_>) -> Vec<Box<str>> {
                     format!("{tag:?} is no tag; use letters, digits, dots, hyphens and underscores");
                 report.error(line, "tags", message);
             }
-            Some(("audit", short)) if !short.is_empty() => tags.push(short.into()),
-            Some(_) => tags.push(tag.into()),
+            Some(("audit", short)) if !short.is_empty() => tags.push(short.to_owned().into()),
+            Some(_) => tags.push(tag.to_owned().into()),
             None => {
                 let message = format!("{tag:?} has no namespace, which Sigma asks for; write audit.{tag}");
                 report.warning(line, "tags", message);
-                tags.push(tag.into());
+                tags.push(tag.to_owned().into());
             }
         }
     }

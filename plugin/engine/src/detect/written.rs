@@ -3,7 +3,7 @@
 //! `build.rs` reads the rules as everybody's are read, and writes down with [`builtin`] what became of them: fields, tests,
 //! trees of tests. [`Written::add_to`] gives them to a builder, where other rules may follow or have come before.
 //!
-//! A test as it is written here also tells it from other tests: see [`of_matcher`].
+//! A test as it is written here also tells it from other tests: see [`of_test`].
 
 use super::compile::{Builder, Operation, Test, Tree};
 use super::modifier::{Comparison, Likeness, Matcher, Number, Place, TimePart};
@@ -24,10 +24,10 @@ const CORRELATION: u8 = 1;
 /// Members of a document that the engine makes no use of.
 const FOR_PEOPLE: &[&str] = &["related", "status", "description", "references", "falsepositives"];
 
-/// A matcher, as it says what it looks for: two of the same bytes match the same values.
-pub(crate) fn of_matcher(matcher: &Matcher) -> Vec<u8> {
+/// A test, which no other of the same builder is written like.
+pub(crate) fn of_test(test: &Test) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.matcher(matcher);
+    writer.test(test);
     writer.0
 }
 
@@ -79,9 +79,9 @@ pub(crate) fn builtin(files: &[(String, Vec<Node>)], problems: &mut Problems) ->
 
 /// Rules that have been written down.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Written<'b>(pub(crate) &'b [u8]);
+pub(crate) struct Written(pub(crate) &'static [u8]);
 
-impl Written<'_> {
+impl Written {
     /// Adds the rules to a builder.
     pub(crate) fn add_to(self, builder: &mut RuleSetBuilder, problems: &mut Problems) {
         if Reader(self.0).add_to(builder, problems).is_none() {
@@ -215,11 +215,12 @@ impl Writer {
     }
 }
 
-impl Reader<'_> {
+impl Reader<'static> {
     fn add_to(&mut self, builder: &mut RuleSetBuilder, problems: &mut Problems) -> Option<()> {
         // This program's fields and tests of those numbers.
         let fields = self.list(|reader| builder.builder.intern_field(reader.str()?).ok())?;
-        let tests = self.list(|reader| reader.test(&fields, &mut builder.builder))?;
+        let add = if builder.builder.has_no_tests() { Builder::add_test } else { Builder::intern_test };
+        let tests = self.list(|reader| Some(add(&mut builder.builder, reader.test(&fields)?)))?;
         let tags = self.list(Self::str)?;
         for _ in 0..self.number()? {
             let file: Arc<str> = Arc::from(self.str()?);
@@ -238,22 +239,17 @@ impl Reader<'_> {
         self.0.is_empty().then_some(())
     }
 
-    fn test(&mut self, fields: &[u32], builder: &mut Builder) -> Option<u32> {
-        match self.number()? {
+    /// A test, whose fields have these numbers.
+    fn test(&mut self, fields: &[u32]) -> Option<Test> {
+        Some(match self.number()? {
             0 => {
-                let (left, right) = (self.number()?, self.number()?);
+                let (left, right) = (*fields.get(self.number()?)?, *fields.get(self.number()?)?);
                 let place = *[Place::Whole, Place::Start, Place::End, Place::Anywhere]
                     .get(usize::from(self.byte()?))?;
-                let likeness = Likeness { place, cased: self.byte()? != 0 };
-                Some(builder.intern_reference(*fields.get(left)?, *fields.get(right)?, likeness))
+                Test::Reference { left, right, likeness: Likeness { place, cased: self.byte()? != 0 } }
             }
-            field => {
-                let start = self.0;
-                let matcher = self.matcher()?;
-                let key = start.get(..start.len() - self.0.len())?;
-                Some(builder.intern_test(*fields.get(field - 1)?, matcher, key))
-            }
-        }
+            field => Test::Value { field: *fields.get(field - 1)?, matcher: self.matcher()? },
+        })
     }
 
     fn matcher(&mut self) -> Option<Matcher> {
@@ -287,7 +283,7 @@ impl Reader<'_> {
                 };
                 let source = self.str()?;
                 let needed = self.list(|reader| Some(reader.text()?.into()))?;
-                Matcher::Expression(Expression::with_needed(source, flags, needed))
+                Matcher::Expression(Expression::with_needed(source.into(), flags, needed))
             }
             b't' => {
                 const ALL: [TimePart; 6] = [
@@ -352,7 +348,7 @@ impl Reader<'_> {
         Some(Tree(operations))
     }
 
-    fn head(&mut self, file: &Arc<str>, known: &[&str]) -> Option<Rule> {
+    fn head(&mut self, file: &Arc<str>, known: &[&'static str]) -> Option<Rule> {
         let line = u32::try_from(self.number()?).ok()?;
         let id = self.str()?.into();
         let name = Some(self.str()?).filter(|name| !name.is_empty()).map(Into::into);
@@ -412,7 +408,7 @@ mod tests {
             read.add_documents(&Arc::from("f"), &documents, &mut problems);
             let bytes = builtin(&[("f".to_owned(), documents)], &mut problems);
             let mut back = RuleSet::builder(Vec::new());
-            Written(&bytes).add_to(&mut back, &mut problems);
+            Written(bytes.leak()).add_to(&mut back, &mut problems);
             assert!(problems.as_slice().is_empty(), "{item}: {:?}", problems.as_slice());
             let tests = |builder: &RuleSetBuilder| {
                 let mut writer = Writer::default();
@@ -459,7 +455,7 @@ mod tests {
             }
             let mut problems = Problems::default();
             let mut builder = RuleSet::builder(Vec::new());
-            Written(&bytes).add_to(&mut builder, &mut problems);
+            Written(bytes.leak()).add_to(&mut builder, &mut problems);
             prop_assert!(whole || problems.has_errors());
             let _ = builder.finish(&mut problems);
         }
