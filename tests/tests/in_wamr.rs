@@ -37,7 +37,6 @@ fn large_configuration() -> FileSet {
     files.insert("policies/large.yaml", policy);
     files.insert("bad.txt", bad);
     for n in 0..40 {
-        // As deep as groups may go, and then some of everything.
         let nested = format!("{}selection{}", "not (".repeat(10), ")".repeat(10));
         let rule = format!(
             "title: Own rule {n}\nid: 00000000-0000-4000-8000-{n:012}\nlogsource: {{product: kubernetes, service: audit}}\n\
@@ -111,6 +110,50 @@ fn wamr_at_the_default_sizes_takes_a_large_configuration_and_hostile_records() {
         for (name, answer) in answers {
             assert!(answer == expected, "{name} on {:.300}", String::from_utf8_lossy(record));
         }
+    }
+}
+
+/// Rules and a route in which everything nests as deep as it may: expressions, YAML, conditions.
+fn deepest_configuration() -> FileSet {
+    const EXPRESSIONS: [&str; 4] = [
+        r"(a(b([^\w\s.]\d|c)d)+|e)x",
+        r"^(a|(b|(c|[^\s\w]+)d)e)f$",
+        r"((([[:alpha:]\d_-]+)))",
+        r"((\S{2,5}){2}\b)?z",
+    ];
+    let mut files = FileSet::default();
+    let route =
+        |(n, expression)| format!("- {{name: route-{n}, when: {{audit.operator|re: '{expression}'}}}}\n");
+    let routes: String = EXPRESSIONS.iter().enumerate().map(route).collect();
+    files.insert(
+        "audit-filter.yaml",
+        format!("rules: {{files: ['rules/*.yml']}}\nroutes:\n{routes}- {{name: rest}}\n"),
+    );
+    let nested = |open: &str, within: &str, close: &str, depth: usize| {
+        format!("{}{within}{}", open.repeat(depth), close.repeat(depth))
+    };
+    for (n, expression) in EXPRESSIONS.iter().enumerate() {
+        let rule = format!(
+            "title: Own rule {n}\nid: 00000000-0000-4000-8000-{n:012}\nlogsource: {{product: kubernetes, service: audit}}\n\
+             custom: {}\ndetection:\n  selection:\n  - requestURI|re: '{expression}'\n  - user.username|re|i|m|s: '{expression}'\n  \
+             condition: {}\nlevel: low\n",
+            nested("{a: ", "1", "}", 31),
+            nested("(", "selection", ")", 60),
+        );
+        files.insert(format!("rules/own-{n}.yml"), rule);
+    }
+    files
+}
+
+#[test]
+fn wamr_at_the_default_sizes_takes_what_nests_as_deep_as_it_may() {
+    let files = deepest_configuration();
+    let config = files.load().unwrap_or_else(|error| panic!("{error}"));
+    let mut hosts = hosts_with(Configuration { config, files });
+    for record in log(50) {
+        let mut answers = hosts.iter_mut().map(|(_, host)| filter(&mut **host, &record));
+        let expected = answers.next().unwrap();
+        assert!(answers.all(|answer| answer == expected), "{:.300}", String::from_utf8_lossy(&record));
     }
 }
 

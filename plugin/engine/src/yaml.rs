@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-/// How deep a file may nest; real ones stay below 20. Bounds the stack that walking a tree needs.
-const MAX_DEPTH: usize = 64;
+/// How deep a file may nest; real ones stay below 20. Nodes are dropped by recursion, on an operand stack of 8 KiB.
+const MAX_DEPTH: usize = 32;
 
 /// How many nodes a file may have once its aliases are written out. An alias of aliases doubles with
 /// each line ("billion laughs"); the largest real rule collections stay far below.
@@ -176,7 +176,7 @@ impl Node {
 /// Parses a stream of YAML documents. An empty stream gives none; an empty document a null.
 ///
 /// # Errors
-/// Bad syntax, an alias without its anchor, nesting deeper than 64, or more than a million nodes.
+/// Bad syntax, an alias without its anchor, nesting deeper than 32, or more than a million nodes.
 pub fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();

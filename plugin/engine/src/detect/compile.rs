@@ -77,7 +77,7 @@ pub(crate) struct Predicate {
     pub(crate) outline: u64,
     /// Where the classes of an event say whether it holds, if they do.
     pub(crate) place: classes::Place,
-    /// The pairs of bytes without which no value matches.
+    /// The pairs of bytes without which no value matches, if the classes of an event say whether it holds.
     pub(crate) needed: Pairs,
     cost: u32,
 }
@@ -296,7 +296,7 @@ impl Builder {
                 stage: self.stage(*field),
                 outline: outline::ANY,
                 place: None,
-                needed: Pairs::needed_by(matcher),
+                needed: Pairs::NONE,
                 cost: cost(matcher),
                 test,
             },
@@ -304,7 +304,7 @@ impl Builder {
                 stage: self.stage(*left).max(self.stage(*right)),
                 outline: outline::ANY,
                 place: None,
-                needed: Pairs::of(b""),
+                needed: Pairs::NONE,
                 cost: 30,
                 test,
             },
@@ -395,6 +395,9 @@ impl Builder {
             for (bit, &id) in dimension.predicates.iter().enumerate() {
                 if let Some(predicate) = predicates.get_mut(id as usize) {
                     predicate.place = Some((to_u32(at), to_u32(bit)));
+                    if let Test::Value { matcher, .. } = &predicate.test {
+                        predicate.needed = Pairs::needed_by(matcher);
+                    }
                 }
             }
         }

@@ -340,6 +340,9 @@ impl RuleSetBuilder {
         }
     }
 
+    // What reads a rule is kept out of line: inlined, its frame would lie beneath the compiler of regular expressions, which
+    // takes half of the operand stack that Fluent Bit gives the module.
+    #[inline(never)]
     fn add_rule(&mut self, document: &Node, report: &mut Report<'_>) {
         let head = rule::read_head(document, report);
         rule::check_log_source(document, report);
@@ -368,6 +371,7 @@ impl RuleSetBuilder {
         self.rules.push(head);
     }
 
+    #[inline(never)]
     fn add_correlation(&mut self, document: &Node, report: &mut Report<'_>) {
         let head = rule::read_head(document, report);
         if let Some(pending) = correlation::read(document, head, report)

@@ -15,9 +15,12 @@ impl Pairs {
     /// Of nothing that is known.
     pub(crate) const ANY: Self = Self(u64::MAX);
 
+    /// Of what needs none.
+    pub(crate) const NONE: Self = Self(0);
+
     /// Those of a text.
     pub(crate) fn of(text: &[u8]) -> Self {
-        let Some((first, rest)) = text.split_first() else { return Self(0) };
+        let Some((first, rest)) = text.split_first() else { return Self::NONE };
         let mut before = u32::from(first | 0x20);
         Self(rest.iter().fold(0, |bits, byte| {
             let byte = u32::from(byte | 0x20);

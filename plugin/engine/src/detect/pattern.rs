@@ -22,8 +22,11 @@ const MAX_EXPRESSION: usize = 4096;
 /// when nested.
 const MAX_COMPILED: usize = 256 << 10;
 
-/// How deep the groups of an expression may nest. Its compiler recurses, on a stack of 8 KiB.
-const MAX_GROUPS: u32 = 8;
+/// How deep the groups of an expression may nest. Its parser recurses, on an operand stack of 8 KiB.
+const MAX_GROUPS: usize = 3;
+
+/// How deep groups, repetitions and sequences may nest, all counted, for the same reason.
+const MAX_NESTING: u32 = 16;
 
 /// A part of a string pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -452,7 +455,7 @@ impl Expression {
             return Err(format!("the regular expression is longer than {MAX_EXPRESSION} bytes; split it"));
         }
         // Found out before anything recurses: the parser's own check comes too late for the module's stack.
-        if group_depth(source) > MAX_GROUPS as usize {
+        if group_depth(source) > MAX_GROUPS {
             return Err(format!(
                 "the groups of the regular expression {source:?} nest deeper than {MAX_GROUPS}; split it"
             ));
@@ -462,7 +465,7 @@ impl Expression {
             .multi_line(flags.multi_line)
             .dot_matches_new_line(flags.dot_all)
             .size_limit(MAX_COMPILED)
-            .nest_limit(MAX_GROUPS)
+            .nest_limit(MAX_NESTING)
             .build()
             .map_err(|error| {
                 format!(

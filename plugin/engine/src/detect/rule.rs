@@ -59,6 +59,7 @@ pub(crate) fn kind_of(document: &Node) -> Kind {
 }
 
 /// What rules and correlations have in common, or none where it has errors.
+#[inline(never)]
 pub(crate) fn read_head(document: &Node, report: &mut Report<'_>) -> Option<Rule> {
     let before = std::mem::replace(&mut report.failed, false);
     let title = string(document, "title", report);
@@ -98,6 +99,7 @@ pub(crate) fn read_head(document: &Node, report: &mut Report<'_>) -> Option<Rule
 }
 
 /// Whether the rule is about audit events of Kubernetes. Says why where it is not.
+#[inline(never)]
 pub(crate) fn check_log_source(document: &Node, report: &mut Report<'_>) {
     let Some(source) = document.get("logsource") else {
         report.error(document.line, "logsource", "missing; write product: kubernetes and service: audit");
@@ -137,6 +139,7 @@ pub(crate) fn check_log_source(document: &Node, report: &mut Report<'_>) {
 }
 
 /// Compiles the detection of a rule, or none where it has errors.
+#[inline(never)]
 pub(crate) fn read_detection(
     document: &Node,
     builder: &mut Builder,

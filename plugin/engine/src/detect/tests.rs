@@ -728,7 +728,7 @@ fn mistakes_are_pointed_at() {
             of(&format!("{{verb|re: '{}a{}'}}", "(".repeat(15), ")".repeat(15))),
             6,
             "detection.s.verb|re",
-            "nest deeper than 8",
+            "nest deeper than 3",
         ),
         (of("{verb|re: '(a{1000}){1000}'}"), 6, "detection.s.verb|re", "regular expression"),
         (of("{verb|cidr: 10.0.0.0/33}"), 6, "detection.s.verb|cidr", "0 to 32"),
