@@ -12,6 +12,8 @@
 
 mod files;
 mod heap;
+#[cfg(target_arch = "wasm32")]
+mod memory;
 mod pool;
 mod wasi;
 

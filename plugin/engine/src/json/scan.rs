@@ -4,7 +4,7 @@
 //! skipped a word at a time, nothing is decoded and nothing is allocated but one bit for each open
 //! array or object. That bit stack replaces recursion: nesting is bounded by the input alone.
 
-use super::words::{HIGH, stops, word};
+use super::words::{HIGH, stops, stops_beyond_ascii, word};
 use std::fmt;
 
 /// Why some bytes are not JSON, and where.
@@ -58,13 +58,12 @@ pub(crate) fn skip_whitespace(src: &[u8], mut pos: usize) -> usize {
 
 /// Skips a string whose opening quote is at `pos - 1`; returns the offset just past the closing one.
 ///
-/// `high_bits` gathers the bytes seen, so that its top bits tell whether any was not ASCII.
+/// `high_bits` gathers bytes, so that its top bits tell whether any was not ASCII.
 #[inline]
 pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     loop {
         while let Some(w) = word(src, pos) {
             let stop = stops(w);
-            *high_bits |= w;
             if stop != 0 {
                 pos += (stop.trailing_zeros() >> 3) as usize;
                 break;
@@ -75,14 +74,31 @@ pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Re
             Some(b'"') => return Ok(pos + 1),
             Some(b'\\') => pos = skip_escape(src, pos)?,
             Some(0..=0x1f) => return fail(pos, "no control character in a string"),
-            // Only the last seven bytes of the input get here.
-            Some(&byte) => {
-                *high_bits |= u64::from(byte);
-                pos += 1;
+            Some(0x80..) => {
+                *high_bits |= HIGH;
+                pos = skip_beyond_ascii(src, pos);
             }
+            // Only the last seven bytes of the input get here.
+            Some(_) => pos += 1,
             None => return fail(pos, "the end of a string"),
         }
     }
+}
+
+/// Goes on in a string that has more than ASCII, to where something else is due.
+#[inline(never)]
+fn skip_beyond_ascii(src: &[u8], mut pos: usize) -> usize {
+    while let Some(w) = word(src, pos) {
+        let stop = stops_beyond_ascii(w);
+        if stop != 0 {
+            return pos + (stop.trailing_zeros() >> 3) as usize;
+        }
+        pos += 8;
+    }
+    while let Some(0x80..) = src.get(pos) {
+        pos += 1;
+    }
+    pos
 }
 
 fn skip_escape(src: &[u8], pos: usize) -> Result<usize, Error> {
@@ -170,21 +186,24 @@ impl Nesting {
     }
 }
 
-/// From the opening quote of a key to the first byte of its value.
+/// From the opening quote of a key to the colon.
 #[inline(always)]
-fn skip_key(src: &[u8], pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    // The compact form has no spaces.
     if src.get(pos) != Some(&b'"') {
-        return fail(pos, "a member name");
+        pos = skip_whitespace(src, pos);
+        if src.get(pos) != Some(&b'"') {
+            return fail(pos, "a member name");
+        }
     }
-    let mut pos = skip_string(src, pos + 1, high_bits)?;
-    // The compact form has neither space.
+    pos = skip_string(src, pos + 1, high_bits)?;
     if src.get(pos) != Some(&b':') {
         pos = skip_whitespace(src, pos);
         if src.get(pos) != Some(&b':') {
             return fail(pos, "a colon");
         }
     }
-    Ok(skip_whitespace(src, pos + 1))
+    Ok(pos)
 }
 
 /// Skips the value that starts exactly at `pos`; returns the offset just past it.
@@ -202,7 +221,7 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
                     pos += 1;
                 } else {
                     nesting.open(true);
-                    pos = skip_key(src, pos, high_bits)?;
+                    pos = skip_whitespace(src, skip_key(src, pos, high_bits)? + 1);
                     continue;
                 }
             }
@@ -226,10 +245,9 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
             if nesting.depth == 0 {
                 return Ok(pos);
             }
-            pos = skip_whitespace(src, pos);
             match (src.get(pos), nesting.in_object()) {
                 (Some(b','), true) => {
-                    pos = skip_key(src, skip_whitespace(src, pos + 1), high_bits)?;
+                    pos = skip_whitespace(src, skip_key(src, pos + 1, high_bits)? + 1);
                     break;
                 }
                 (Some(b','), false) => {
@@ -240,6 +258,7 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
                     nesting.close();
                     pos += 1;
                 }
+                (Some(b' ' | b'\n' | b'\r' | b'\t'), _) => pos = skip_whitespace(src, pos + 1),
                 (_, true) => return fail(pos, "a comma or a closing brace"),
                 (_, false) => return fail(pos, "a comma or a closing bracket"),
             }

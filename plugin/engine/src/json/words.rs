@@ -26,14 +26,24 @@ const fn below(word: u64, limit: u8) -> u64 {
     word.wrapping_sub(every(limit)) & !word & HIGH
 }
 
-/// As for [`below`], where in a string of JSON scanning has to stop: at a quote, a backslash, a control character.
+/// As for [`below`], where in a string of JSON scanning has to stop: at a quote, a backslash, a control character, or
+/// what is not ASCII.
 #[inline(always)]
 pub(super) fn stops(word: u64) -> u64 {
-    ((word ^ QUOTES).wrapping_sub(ONES)
-        | (word ^ BACKSLASHES).wrapping_sub(ONES)
-        | word.wrapping_sub(every(b' ')))
-        & !word
-        & HIGH
+    (special(word) | word) & HIGH
+}
+
+/// The same without what is not ASCII.
+#[inline(always)]
+pub(super) fn stops_beyond_ascii(word: u64) -> u64 {
+    special(word) & !word & HIGH
+}
+
+/// The top bit of each byte of ASCII that is a quote, a backslash or a control character; of others any.
+#[inline(always)]
+fn special(word: u64) -> u64 {
+    // Exchanges a quote and a space, so that the quote stands next to the control characters.
+    (word ^ every(b'"' ^ b' ')).wrapping_sub(every(b' ' + 1)) | (word ^ BACKSLASHES).wrapping_sub(ONES)
 }
 
 /// Where in `text` the byte first stands.
