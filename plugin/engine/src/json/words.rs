@@ -125,15 +125,22 @@ pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    // The last eight bytes may overlap those before.
-    let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) else {
-        return left.iter().zip(right).all(|(left, right)| left == right);
-    };
-    if u64::from_le_bytes(*left_end) != u64::from_le_bytes(*right_end) {
-        return false;
+    // The last bytes, which may overlap those before, tell most that differ from one another.
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk::<16>()) {
+        let (left, mut right) = (left.as_chunks::<16>().0, right.as_chunks::<16>().0.iter());
+        return is_same(left_end, right_end)
+            && left.iter().all(|left| right.next().is_some_and(|right| is_same(left, right)));
     }
-    let ((left, _), (right, _)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
-    left.iter().zip(right).all(|(left, right)| u64::from_le_bytes(*left) == u64::from_le_bytes(*right))
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        return left_end == right_end && left.first_chunk::<8>() == right.first_chunk::<8>();
+    }
+    left.iter().zip(right).all(|(left, right)| left == right)
+}
+
+/// Two words each, which need no call to compare.
+#[inline(always)]
+fn is_same(left: &[u8; 16], right: &[u8; 16]) -> bool {
+    u128::from_le_bytes(*left) == u128::from_le_bytes(*right)
 }
 
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.

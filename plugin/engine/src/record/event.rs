@@ -5,7 +5,7 @@
 
 use super::familiar::{self, Familiar, Known};
 use super::{Name, TopLevel, Unreadable, tail};
-use crate::json::{self, Kind, Raw, Text};
+use crate::json::{self, Kind, Raw, Text, same, skip_string};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -103,7 +103,8 @@ impl Member {
             Self::SourceIps => Self::UserAgent,
             Self::UserAgent => Self::ObjectRef,
             Self::ObjectRef => Self::ResponseStatus,
-            Self::ResponseStatus => Self::RequestReceivedTimestamp,
+            Self::ResponseStatus | Self::ResponseObject => Self::RequestReceivedTimestamp,
+            Self::RequestObject => Self::ResponseObject,
             Self::RequestReceivedTimestamp => Self::StageTimestamp,
             Self::StageTimestamp => Self::Annotations,
             _ => return None,
@@ -219,6 +220,55 @@ pub struct ObjectRef<'a> {
 }
 
 impl<'a> ObjectRef<'a> {
+    /// Reads the reference that begins at `start` in a record, where it has only members that the audit API knows, in
+    /// the API server's order, each a string, and no spaces. Returns where it ends; what has been read is JSON.
+    fn read_usual(src: &'a [u8], start: usize, high_bits: &mut u64) -> Option<(Self, usize)> {
+        const NAMES: [&[u8]; 8] = [
+            b"\"resource\":\"",
+            b"\"namespace\":\"",
+            b"\"name\":\"",
+            b"\"uid\":\"",
+            b"\"apiGroup\":\"",
+            b"\"apiVersion\":\"",
+            b"\"resourceVersion\":\"",
+            b"\"subresource\":\"",
+        ];
+        let mut texts = [Text::default(); 8];
+        let mut is_odd = false;
+        // At the brace, and then at the comma before each member.
+        let mut pos = start;
+        for (name, text) in NAMES.iter().zip(&mut texts) {
+            let value = pos + 1 + name.len();
+            if !src.get(pos + 1..value).is_some_and(|found| same(found, name)) {
+                continue;
+            }
+            pos = skip_string(src, value, high_bits).ok()?;
+            *text = Text::new(src.get(value..pos - 1)?);
+            is_odd |= text.is_empty();
+            match src.get(pos) {
+                Some(b',') => {}
+                Some(b'}') => {
+                    let [resource, namespace, name, uid, api_group, api_version, resource_version, subresource] =
+                        texts;
+                    let reference = Self {
+                        resource,
+                        namespace,
+                        name,
+                        uid,
+                        api_group,
+                        api_version,
+                        resource_version,
+                        subresource,
+                        is_odd,
+                    };
+                    return Some((reference, pos + 1));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn read(object: Raw<'a>) -> Self {
         let mut reference = Self::default();
         for (name, value) in json::members(object) {
@@ -258,7 +308,10 @@ impl<'a> ObjectRef<'a> {
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
     object: Raw<'a>,
+    /// The first value of each member; empty where that is null.
     first: [Raw<'a>; Member::COUNT],
+    /// The members that have been seen, a bit for each.
+    seen: u32,
     /// `user`; empty where authentication failed or the member is missing.
     pub user: User<'a>,
     /// `impersonatedUser`
@@ -351,6 +404,7 @@ impl<'a> Event<'a> {
         let mut event = Self {
             object: Raw(object),
             first: [ABSENT; Member::COUNT],
+            seen: 0,
             user: User::default(),
             impersonated_user: None,
             object_ref: None,
@@ -394,7 +448,7 @@ impl<'a> Event<'a> {
                 if unwanted && self.in_order { tail::after_bodies(self.object.0, name.value) } else { None };
             let Some(end) = end else {
                 let place = self.scanner.skip_value(name)?;
-                self.note(Some(body), Touched::of(body), place);
+                self.note(body, place);
                 self.scan(output_key, familiar.as_deref_mut())?;
                 continue;
             };
@@ -418,33 +472,48 @@ impl<'a> Event<'a> {
     /// Notes members up to the next body, if it is worth pausing there, or the end.
     fn scan(&mut self, output_key: &[u8], mut familiar: Option<&mut Familiar>) -> Result<(), Unreadable> {
         while let Some((member, name)) = self.next_member()? {
-            if let Some(member) = member {
-                self.in_order &= self.last < Some(member);
-                self.last = Some(member);
-            }
-            if let Some(body @ (Member::RequestObject | Member::ResponseObject)) = member
-                && self.head_is_complete()
-            {
-                self.paused = Some((body, name));
+            let Some(member) = member else {
+                self.pass_foreign(output_key, name)?;
+                continue;
+            };
+            self.in_order &= self.last.is_none_or(|last| last < member);
+            self.last = Some(member);
+            if matches!(member, Member::RequestObject | Member::ResponseObject) && self.head_is_complete() {
+                self.paused = Some((member, name));
                 return Ok(());
             }
-            let touched = match member {
-                Some(member) => Touched::of(member),
-                None => {
-                    let name_begins = |what| name.text.raw().starts_with(what);
-                    self.in_parts |= name_begins(b"user.") || name_begins(b"objectRef.");
-                    name.text.is(output_key).then_some(Touched::Output)
-                }
-            };
             let place = match (member, familiar.as_deref_mut()) {
-                (Some(member), Some(familiar)) if Familiar::remembers(member) && self.is_first(member) => {
+                (Member::ObjectRef, _) => self.skip_reference(name)?,
+                (_, Some(familiar)) if Familiar::remembers(member) && self.is_first(member) => {
                     self.skip_familiar(member, name, familiar)?
                 }
                 _ => self.scanner.skip_value(name)?,
             };
-            self.note(member, touched, place);
+            self.note(member, place);
         }
         Ok(())
+    }
+
+    /// Goes past a member that `Event` does not have.
+    fn pass_foreign(&mut self, output_key: &[u8], name: Name<'a>) -> Result<(), Unreadable> {
+        let name_begins = |what| name.text.raw().starts_with(what);
+        self.in_parts |= name_begins(b"user.") || name_begins(b"objectRef.");
+        let place = self.scanner.skip_value(name)?;
+        if name.text.is(output_key) {
+            self.places.push((Touched::Output, place));
+        }
+        Ok(())
+    }
+
+    /// Skips an `objectRef`, and keeps what it says if that can be had at once.
+    fn skip_reference(&mut self, name: Name<'a>) -> Result<Place, Unreadable> {
+        if self.is_first(Member::ObjectRef)
+            && let Some((reference, place)) = self.scanner.read_value(name, ObjectRef::read_usual)
+        {
+            self.object_ref = Some(reference);
+            return Ok(place);
+        }
+        self.scanner.skip_value(name)
     }
 
     /// The next member's name, and which of `Event`'s it is; none at the end.
@@ -484,7 +553,7 @@ impl<'a> Event<'a> {
 
     /// Whether the event has had no such member so far.
     fn is_first(&self, member: Member) -> bool {
-        self.first.get(member as usize).is_some_and(|value| value.0.is_empty())
+        self.seen >> member as u32 & 1 == 0
     }
 
     /// What is known of a member's value, if it has come before.
@@ -499,20 +568,24 @@ impl<'a> Event<'a> {
     }
 
     /// Keeps where a member stands, if it may have to be changed, and what it holds, if it is the first.
-    fn note(&mut self, member: Option<Member>, touched: Option<Touched>, place: Place) {
-        if let Some(touched) = touched {
+    fn note(&mut self, member: Member, place: Place) {
+        if let Some(touched) = Touched::of(member) {
             self.places.push((touched, place));
         }
-        if let Some(member) = member
-            && let Some(slot) = self.first.get_mut(member as usize)
-            && slot.0.is_empty()
-        {
-            let value = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
+        if !self.is_first(member) {
+            return;
+        }
+        self.seen |= 1 << member as u32;
+        let value = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
+        let kind = value.kind();
+        if kind == Kind::Null {
+            return;
+        }
+        if member.kind() != Some(kind) && member.is_typed() {
+            self.wrong = self.wrong.or(Some(member));
+        }
+        if let Some(slot) = self.first.get_mut(member as usize) {
             *slot = value;
-            let kind = value.kind();
-            if member.kind() != Some(kind) && member.is_typed() && kind != Kind::Null {
-                self.wrong = self.wrong.or(Some(member));
-            }
         }
     }
 
@@ -562,7 +635,9 @@ impl<'a> Event<'a> {
         };
         (self.user, self.impersonated_user) =
             (user(Member::User).unwrap_or_default(), user(Member::ImpersonatedUser));
-        self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
+        if self.object_ref.is_none() {
+            self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
+        }
         let v1alpha1 =
             self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
         if v1alpha1 && let Some(reference) = &mut self.object_ref {
@@ -584,15 +659,17 @@ impl<'a> Event<'a> {
     /// A member's value, unless it is absent or null.
     #[must_use]
     pub fn get(&self, member: Member) -> Option<Raw<'a>> {
-        let late = match (&self.unread, member) {
-            (Some(unread), Member::RequestObject) => self.read_late(unread).request.clone(),
-            (Some(unread), Member::ResponseObject) => self.read_late(unread).response.clone(),
-            _ => None,
-        };
-        let value = match late {
-            Some(range) => Raw(self.object.0.get(range)?),
-            None => self.first.get(member as usize).copied()?,
-        };
+        if let (Member::RequestObject | Member::ResponseObject, Some(unread)) = (member, &self.unread) {
+            return self.body_late(member, unread);
+        }
+        self.first.get(member as usize).copied().filter(|value| !value.0.is_empty())
+    }
+
+    /// A body in a part of the event that has been passed over.
+    fn body_late(&self, body: Member, unread: &Range<usize>) -> Option<Raw<'a>> {
+        let late = self.read_late(unread);
+        let range = if body == Member::RequestObject { &late.request } else { &late.response };
+        let value = Raw(self.object.0.get(range.clone()?)?);
         (value.kind() != Kind::Null).then_some(value)
     }
 

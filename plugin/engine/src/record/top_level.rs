@@ -94,8 +94,23 @@ impl<'a> TopLevel<'a> {
 
     /// Skips the value of the member whose name has just been read.
     pub(crate) fn skip_value(&mut self, name: Name<'a>) -> Result<Place, Unreadable> {
-        let end = skip_value(self.src, name.value, &mut self.high_bits)?;
+        let end = match self.src.get(name.value) {
+            Some(b'"') => skip_string(self.src, name.value + 1, &mut self.high_bits)?,
+            _ => skip_value(self.src, name.value, &mut self.high_bits)?,
+        };
         Ok(self.skip_to(name, end))
+    }
+
+    /// The same for a value of a known form: `read` gives what it says and where it ends, and proves it to be JSON. Where
+    /// it is of another form, nothing has been read.
+    #[inline]
+    pub(crate) fn read_value<T>(
+        &mut self,
+        name: Name<'a>,
+        read: impl FnOnce(&'a [u8], usize, &mut u64) -> Option<(T, usize)>,
+    ) -> Option<(T, Place)> {
+        let (value, end) = read(self.src, name.value, &mut self.high_bits)?;
+        Some((value, self.skip_to(name, end)))
     }
 
     /// Goes on behind the value of the member whose name has just been read, known to end at `end`.
