@@ -141,6 +141,13 @@ impl Member {
     }
 }
 
+/// What nearly every event begins with.
+const BEGINNING: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1""#;
+
+/// Where the values of its members stand.
+const KIND: Range<usize> = 8..15;
+const API_VERSION: Range<usize> = 29..BEGINNING.len();
+
 /// Where a member stands in the event's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -420,14 +427,32 @@ impl<'a> Event<'a> {
             in_order: true,
             in_parts: false,
         };
+        let is_usual = event.begins_as_usual();
         event.scan(output_key, familiar)?;
         let is_whole = event.get(Member::User).is_some() && event.get(Member::ObjectRef).is_some();
         let in_parts = event.in_parts && !is_whole;
-        if in_parts || !event.is_audit_event() {
+        if in_parts || !is_usual && !event.is_audit_event() {
             return Err(Unreadable::NotAnAuditEvent);
         }
-        event.look_into_small_members()?;
+        event.look_into_small_members(is_usual)?;
         Ok(event)
+    }
+
+    /// Takes the members that nearly every event begins with, if this one does. Returns whether it did: then it is an audit
+    /// event of the current version.
+    fn begins_as_usual(&mut self) -> bool {
+        if !self.scanner.skip_beginning(BEGINNING) {
+            return false;
+        }
+        for (member, place) in [(Member::Kind, KIND), (Member::ApiVersion, API_VERSION)] {
+            self.seen |= 1 << member as u32;
+            if let (Some(slot), Some(value)) = (self.first.get_mut(member as usize), self.object.0.get(place))
+            {
+                *slot = Raw(value);
+            }
+        }
+        self.last = Some(Member::ApiVersion);
+        true
     }
 
     /// Reads what [`read_head`](Self::read_head) has left. A body that does not go on is not read where its
@@ -627,7 +652,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn look_into_small_members(&mut self) -> Result<(), Unreadable> {
+    fn look_into_small_members(&mut self, is_v1: bool) -> Result<(), Unreadable> {
         self.check_types()?;
         let user = |member| {
             let value = self.get(member)?;
@@ -638,9 +663,9 @@ impl<'a> Event<'a> {
         if self.object_ref.is_none() {
             self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
         }
-        let v1alpha1 =
-            self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
-        if v1alpha1 && let Some(reference) = &mut self.object_ref {
+        let is_v1alpha1 = !is_v1
+            && self.text(Member::ApiVersion).is_some_and(|version| version.is(b"audit.k8s.io/v1alpha1"));
+        if is_v1alpha1 && let Some(reference) = &mut self.object_ref {
             reference.split_group_from_version();
         }
         Ok(())

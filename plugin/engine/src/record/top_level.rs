@@ -48,6 +48,17 @@ impl<'a> TopLevel<'a> {
         Self { src: src.get(..part.end).unwrap_or_default(), pos: part.start, first: true, high_bits: 0 }
     }
 
+    /// Goes past the first members, if they are just those of `beginning`, which is JSON up to the end of a value. Returns
+    /// whether they are.
+    pub(crate) fn skip_beginning(&mut self, beginning: &[u8]) -> bool {
+        let found = self.src.get(..beginning.len()).is_some_and(|found| same(found, beginning));
+        if found {
+            self.pos = beginning.len();
+            self.first = false;
+        }
+        found
+    }
+
     /// The next member's name and place; none at the closing brace, when nothing but whitespace follows it.
     pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Place)>, Unreadable> {
         let Some(name) = self.next_name()? else { return Ok(None) };
