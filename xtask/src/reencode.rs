@@ -5,7 +5,7 @@
 //! - **Every number in its shortest form, no custom sections.** A linker pads what it may have to patch, the table
 //!   index of `call_indirect` among it, and hosts without reference types (Fluent Bit before 4.0.3) read one zero byte
 //!   there or refuse the module. Building with that feature off is not enough: the prebuilt standard library has it on.
-//! - **No exports of the linker's own**, which all begin with two underscores.
+//! - **No exports of the linker's own**, which all begin with two underscores, nor of what only the compiler calls.
 //! - **Each call from the host begins with a fresh stack.** A trap leaves `__stack_pointer` where it was, and a host
 //!   that goes on with the instance (Fluent Bit since 4.1) would lose a little more of the stack with every trap, until
 //!   no record passes. So what a host calls for each record is wrapped:
@@ -48,6 +48,9 @@ const CALLED_PER_RECORD: [&str; 7] = [
 
 /// How the linker marks its own exports.
 const LINKERS_OWN: &str = "__";
+
+/// What the module defines for the compiler: a name that links is one that is exported.
+const COMPILERS_OWN: &str = "memcmp";
 
 /// Makes the module that hosts load out of the one that the linker wrote.
 ///
@@ -164,7 +167,7 @@ impl Reencode for Finisher {
         exports: &mut ExportSection,
         export: wasmparser::Export<'_>,
     ) -> Result<(), Error> {
-        if export.name.starts_with(LINKERS_OWN) {
+        if export.name.starts_with(LINKERS_OWN) || export.name == COMPILERS_OWN {
             return Ok(());
         }
         match self.plan.wrappers.iter().find(|wrapper| wrapper.export == export.name) {

@@ -4,7 +4,7 @@
 //! by a hash, which proves nothing: keys are kept, and compared. Whoever makes up new keys all the time makes every event
 //! as dear as a first one, and pushes others out; the tables do not grow.
 
-use crate::json::{hash_of_words, same};
+use crate::json::hash_of_words;
 
 /// How many places there are for keys with the same hash; the newest takes that of the oldest. A power of two.
 pub(crate) const WAYS: usize = 4;
@@ -40,7 +40,7 @@ impl<V: Copy> Recent<V> {
     pub(crate) fn get(&self, form: u8, key: &[u8]) -> Option<V> {
         let first = hash_of_words(key) as usize & (self.most - 1) & !(WAYS - 1);
         let entries = self.entries.get(first..first + WAYS)?;
-        let entry = entries.iter().flatten().find(|entry| entry.form == form && same(&entry.key, key))?;
+        let entry = entries.iter().flatten().find(|entry| entry.form == form && *entry.key == *key)?;
         Some(entry.value)
     }
 

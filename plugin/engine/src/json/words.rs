@@ -119,30 +119,6 @@ pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
     text.get(pos..).unwrap_or_default().iter().all(|&byte| is_plain(every(byte)))
 }
 
-/// Whether two texts are the same.
-#[inline]
-pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    // The last bytes, which may overlap those before, tell most that differ from one another.
-    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<16>(), right.last_chunk::<16>()) {
-        let (left, mut right) = (left.as_chunks::<16>().0, right.as_chunks::<16>().0.iter());
-        return is_same(left_end, right_end)
-            && left.iter().all(|left| right.next().is_some_and(|right| is_same(left, right)));
-    }
-    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
-        return left_end == right_end && left.first_chunk::<8>() == right.first_chunk::<8>();
-    }
-    left.iter().zip(right).all(|(left, right)| left == right)
-}
-
-/// Two words each, which need no call to compare.
-#[inline(always)]
-fn is_same(left: &[u8; 16], right: &[u8; 16]) -> bool {
-    u128::from_le_bytes(*left) == u128::from_le_bytes(*right)
-}
-
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.
 #[inline]
 pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
@@ -198,15 +174,6 @@ mod tests {
             byte: u8,
         ) {
             prop_assert_eq!(position(&text, byte), text.iter().position(|&b| b == byte));
-            for same_length in [true, false] {
-                let mut changed = text.clone();
-                match changed.last_mut() {
-                    Some(last) if same_length => *last ^= 1,
-                    _ => changed.push(byte),
-                }
-                prop_assert!(!same(&text, &changed));
-            }
-            prop_assert!(same(&text, &text.clone()));
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
                 position_in_either_case(&text, lower),

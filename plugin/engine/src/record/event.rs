@@ -5,7 +5,7 @@
 
 use super::familiar::{self, Familiar, Known};
 use super::{Name, TopLevel, Unreadable, tail};
-use crate::json::{self, Kind, Raw, Text, same, skip_string};
+use crate::json::{self, Kind, Raw, Text, skip_string};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -246,7 +246,7 @@ impl<'a> ObjectRef<'a> {
         let mut pos = start;
         for (name, text) in NAMES.iter().zip(&mut texts) {
             let value = pos + 1 + name.len();
-            if !src.get(pos + 1..value).is_some_and(|found| same(found, name)) {
+            if src.get(pos + 1..value) != Some(name) {
                 continue;
             }
             pos = skip_string(src, value, high_bits).ok()?;
@@ -255,8 +255,16 @@ impl<'a> ObjectRef<'a> {
             match src.get(pos) {
                 Some(b',') => {}
                 Some(b'}') => {
-                    let [resource, namespace, name, uid, api_group, api_version, resource_version, subresource] =
-                        texts;
+                    let [
+                        resource,
+                        namespace,
+                        name,
+                        uid,
+                        api_group,
+                        api_version,
+                        resource_version,
+                        subresource,
+                    ] = texts;
                     let reference = Self {
                         resource,
                         namespace,
@@ -561,11 +569,12 @@ impl<'a> Event<'a> {
         familiar: &mut Familiar,
     ) -> Result<Place, Unreadable> {
         let src = self.object.0;
-        let (place, known) = match familiar.find(member, src, name.value) {
+        let path = self.first.get(Member::RequestUri as usize).map_or(&[][..], |path| path.0);
+        let (place, known) = match familiar.find(member, src, name.value, path) {
             Some((end, known)) => (self.scanner.skip_to(name, end), Some(known)),
             None => {
                 let place = self.scanner.skip_value(name)?;
-                (place, familiar.keep(member, src, place.value, place.end))
+                (place, familiar.keep(member, src, place.value..place.end, path))
             }
         };
         if let Some(known) = known

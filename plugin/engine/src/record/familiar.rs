@@ -5,20 +5,25 @@
 //! read of most events. A value is known by its bytes, all of which are compared: what starts as a known object or
 //! string does ends with it, since no JSON is the beginning of other JSON of these kinds. Each value has a number that no
 //! other ever has, by which later stages know what they have found out about it.
+//!
+//! Where to look for a value is told by what it came with the last time, and only then by a hash of its bytes: the same
+//! path is mostly asked for by the same user, and a user comes from the same address with the same program.
 
 use super::{Member, User};
-use crate::json::{Raw, Text, hash_of_words, position, same};
+use crate::json::{Raw, Text, hash_of_words, position};
 use crate::recent::WAYS;
 use std::ops::Range;
 
 /// How many members these are.
 pub(super) const COUNT: usize = 6;
 
+const USER: usize = 0;
+
 /// The place of a member among those that are remembered.
 #[inline]
 pub(super) fn index(member: Member) -> Option<usize> {
     Some(match member {
-        Member::User => 0,
+        Member::User => USER,
         Member::ImpersonatedUser => 1,
         Member::SourceIps => 2,
         Member::UserAgent => 3,
@@ -43,10 +48,22 @@ const MOST_BYTES: usize = 512 << 10;
 /// How many parts of a value are known.
 const PARTS: usize = 4;
 
+/// How many beginnings of paths are told apart to guess who asks. A power of two.
+const PATHS: usize = 256;
+
+/// How much of a path is looked at for that, in bytes.
+const BEGINNING: usize = 64;
+
 /// The values that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Familiar {
     members: [Vec<Value>; COUNT],
+    /// For each beginning of a path where the user stands who asked last.
+    users: Vec<u16>,
+    /// For each user where those values of other members stand that came with it last.
+    company: Vec<[u16; COUNT]>,
+    /// Where the last user stands.
+    user: u16,
     bytes: usize,
     /// How many values there have been.
     count: u64,
@@ -81,24 +98,49 @@ impl Familiar {
         index(member).is_some()
     }
 
-    /// Where the member's value ends that starts at `start`, and what is known of it, if anything is.
-    pub(super) fn find(&self, member: Member, src: &[u8], start: usize) -> Option<(usize, Known)> {
-        let (table, places) = self.places(member, src, start)?;
-        table.get(places)?.iter().find_map(|value| {
+    /// Where the member's value ends that starts at `start`, and what is known of it, if anything is. `path` is what the
+    /// event asks for.
+    pub(super) fn find(
+        &mut self,
+        member: Member,
+        src: &[u8],
+        start: usize,
+        path: &[u8],
+    ) -> Option<(usize, Known)> {
+        let at = index(member)?;
+        let guess = self.guess(at, path).map_or(0, |guess| usize::from(*guess));
+        let table = self.members.get(at)?;
+        let is_there = |place: usize| {
+            let value = table.get(place)?;
             let end = start + value.bytes.len();
-            (value.known.number != 0 && same(src.get(start..end)?, &value.bytes))
-                .then_some((end, value.known))
-        })
+            let is_it = value.known.number != 0 && *src.get(start..end)? == *value.bytes;
+            is_it.then_some((place, end, value.known))
+        };
+        let found = is_there(guess).or_else(|| places(member, src, start).find_map(is_there));
+        let (place, end, known) = found?;
+        if place != guess || at == USER && usize::from(self.user) != place {
+            self.came(at, path, place);
+        }
+        Some((end, known))
     }
 
-    /// Remembers the member's value that stands there.
-    pub(super) fn keep(&mut self, member: Member, src: &[u8], start: usize, end: usize) -> Option<Known> {
-        let bytes = src.get(start..end)?;
+    /// Remembers the member's value that stands there, of an event that asks for `path`.
+    pub(super) fn keep(
+        &mut self,
+        member: Member,
+        src: &[u8],
+        value: Range<usize>,
+        path: &[u8],
+    ) -> Option<Known> {
+        let start = value.start;
+        let bytes = src.get(value)?;
         // The status of a failure names the object.
         let longest = if member == Member::ResponseStatus { SHORT_STATUS } else { LONGEST };
         let worth_it =
             bytes.len() <= longest && matches!(bytes.first(), Some(b'{' | b'[' | b'"')) && bytes.is_ascii();
-        let (_, places) = self.places(member, src, start).filter(|_| worth_it)?;
+        if !worth_it {
+            return None;
+        }
         if self.bytes + bytes.len() > MOST_BYTES {
             self.members = Default::default();
             self.bytes = 0;
@@ -114,21 +156,46 @@ impl Familiar {
         let at = index(member)?;
         let table = self.members.get_mut(at)?;
         table.resize_with(VALUES, Value::default);
-        let places = table.get_mut(places)?;
-        places.rotate_right(1);
-        let value = places.first_mut()?;
+        let places = places(member, src, start);
+        let first = places.start;
+        let values = table.get_mut(places)?;
+        values.rotate_right(1);
+        let value = values.first_mut()?;
         self.bytes -= value.bytes.len();
         *value = Value { bytes: bytes.into(), known };
+        self.came(at, path, first);
         Some(known)
     }
 
-    /// The values of a member, and where among them the one may be that starts at `start`.
-    #[inline]
-    fn places(&self, member: Member, src: &[u8], start: usize) -> Option<(&[Value], Range<usize>)> {
-        let table = self.members.get(index(member)?)?;
-        let first = hash_of_telling(member, src, start) as usize & (VALUES - 1) & !(WAYS - 1);
-        Some((table, first..first + WAYS))
+    /// Where the value of the member at `at` may stand, if it came in the usual company.
+    fn guess(&mut self, at: usize, path: &[u8]) -> Option<&mut u16> {
+        if at == USER {
+            let beginning = path.get(..BEGINNING).unwrap_or(path);
+            self.users.get_mut(hash_of_words(beginning) as usize & (PATHS - 1))
+        } else {
+            self.company.get_mut(usize::from(self.user))?.get_mut(at)
+        }
     }
+
+    /// Takes note of where it stands.
+    fn came(&mut self, at: usize, path: &[u8], place: usize) {
+        let place = u16::try_from(place).unwrap_or_default();
+        if at == USER {
+            self.user = place;
+            self.users.resize(PATHS, 0);
+            self.company.resize(VALUES, [0; COUNT]);
+        }
+        if let Some(guess) = self.guess(at, path) {
+            *guess = place;
+        }
+    }
+}
+
+/// Where among the values of a member the one may be that starts at `start`.
+#[inline(never)]
+fn places(member: Member, src: &[u8], start: usize) -> Range<usize> {
+    let first = hash_of_telling(member, src, start) as usize & (VALUES - 1) & !(WAYS - 1);
+    first..first + WAYS
 }
 
 /// A hash of those bytes of the value that starts at `start` by which most can be told apart, where kube-apiserver wrote
@@ -260,14 +327,15 @@ mod tests {
     fn what_starts_like_a_known_value_and_goes_on_is_another() {
         let mut familiar = Familiar::default();
         let kept = br#"{"username":"jane"}"#;
-        let known = familiar.keep(Member::User, kept, 0, kept.len()).unwrap();
-        assert_eq!(familiar.find(Member::User, kept, 0), Some((kept.len(), known)));
+        let known = familiar.keep(Member::User, kept, 0..kept.len(), b"").unwrap();
+        assert_eq!(familiar.find(Member::User, kept, 0, b""), Some((kept.len(), known)));
+        assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), Some((kept.len(), known)));
         for other in
             [&br#"{"username":"jane","groups":[]}"#[..], br#"{"username":"janet"}"#, br#"{"username":"jane""#]
         {
-            assert_eq!(familiar.find(Member::User, other, 0), None);
+            assert_eq!(familiar.find(Member::User, other, 0, b""), None);
         }
-        assert_eq!(familiar.find(Member::Annotations, kept, 0), None);
+        assert_eq!(familiar.find(Member::Annotations, kept, 0, b""), None);
     }
 
     #[test]
@@ -275,12 +343,12 @@ mod tests {
         let mut familiar = Familiar::default();
         for number in 0..10_000 {
             let value = format!(r#"{{"username":"{number}","groups":["{}"]}}"#, "g".repeat(2000));
-            assert!(familiar.keep(Member::User, value.as_bytes(), 0, value.len()).is_some());
+            assert!(familiar.keep(Member::User, value.as_bytes(), 0..value.len(), b"").is_some());
             let kept: usize = familiar.members.iter().flatten().map(|value| value.bytes.len()).sum();
             assert_eq!(kept, familiar.bytes);
             assert!(kept <= MOST_BYTES);
         }
         let long = format!(r#"{{"username":"{}"}}"#, "x".repeat(LONGEST));
-        assert_eq!(familiar.keep(Member::User, long.as_bytes(), 0, long.len()), None);
+        assert_eq!(familiar.keep(Member::User, long.as_bytes(), 0..long.len(), b""), None);
     }
 }

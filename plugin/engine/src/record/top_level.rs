@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, same, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
 use std::ops::Range;
 
 /// A single pass over an object's members.
@@ -51,7 +51,7 @@ impl<'a> TopLevel<'a> {
     /// Goes past the first members, if they are just those of `beginning`, which is JSON up to the end of a value. Returns
     /// whether they are.
     pub(crate) fn skip_beginning(&mut self, beginning: &[u8]) -> bool {
-        let found = self.src.get(..beginning.len()).is_some_and(|found| same(found, beginning));
+        let found = self.src.starts_with(beginning);
         if found {
             self.pos = beginning.len();
             self.first = false;
@@ -94,7 +94,7 @@ impl<'a> TopLevel<'a> {
     #[inline]
     pub(crate) fn next_name_if(&mut self, introduction: &[u8]) -> Option<Name<'a>> {
         let value = self.pos + introduction.len();
-        let found = self.src.get(self.pos..value).is_some_and(|found| same(found, introduction));
+        let found = self.src.get(self.pos..value) == Some(introduction);
         // After other members than the first there is a comma.
         if !found || self.first || matches!(self.src.get(value), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             return None;
