@@ -7,11 +7,12 @@
 //!
 //! What comes again is remembered as [`recent`](crate::recent) says.
 
-use super::compile::{Dimension, Program};
+use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
 use crate::json::mixed;
 use crate::recent::{Recent, push_part};
 use crate::record::{Event, Member};
+use std::sync::Arc;
 
 /// How many values of a dimension are remembered. A power of two.
 const VALUES: usize = 256;
@@ -23,8 +24,8 @@ const MOST_CLASSES: usize = 255;
 /// For how many combinations of classes it is remembered what they decide. A power of two.
 const COMBINATIONS: usize = 1024;
 
-/// How many trees may be remembered for all of them together before all is forgotten.
-const MOST_TREES: usize = 128 << 10;
+/// How many trees and operations may be remembered for all of them together before all is forgotten.
+const MOST_REMEMBERED: usize = 64 << 10;
 
 /// From how many tests of a field on it is worth knowing what they say of values that hardly ever come again: most of
 /// these are of the class of those that no test is about.
@@ -117,8 +118,8 @@ impl Together {
 pub(crate) struct Classes {
     dimensions: Vec<Known>,
     combinations: Vec<Option<Combination>>,
-    /// How many trees have been remembered for them.
-    trees: usize,
+    /// How many trees and operations have been remembered for them.
+    remembered: usize,
     /// The event's classes, one for each dimension.
     classes: Vec<u16>,
     /// What else [`Combination`] is about: which members the event has.
@@ -160,7 +161,7 @@ enum Form {
 struct Combination {
     classes: Box<[u16]>,
     members: u16,
-    decided: Decided,
+    decided: Arc<Decided>,
 }
 
 /// What is decided of the trees.
@@ -170,8 +171,8 @@ pub(crate) struct Decided {
     pub(crate) outline: u64,
     /// The trees that hold.
     pub(crate) holding: Box<[u32]>,
-    /// Those that depend on what does not come again.
-    pub(crate) undecided: Box<[u32]>,
+    /// Those that depend on what does not come again, each with the operations of it that do.
+    pub(crate) undecided: Box<[(u32, Box<[Operation]>)]>,
 }
 
 /// Where the answer to a test stands: the dimension and the bit.
@@ -207,7 +208,7 @@ impl Classes {
     }
 
     /// What the classes of the last event decide, if that is known.
-    pub(crate) fn decided(&self) -> Option<&Decided> {
+    pub(crate) fn decided(&self) -> Option<&Arc<Decided>> {
         // Two combinations that are in each other's way have a place each.
         [self.place, self.place ^ 1].into_iter().find_map(|place| {
             let combination = self.combinations.get(place)?.as_ref()?;
@@ -217,9 +218,10 @@ impl Classes {
     }
 
     /// Remembers what the classes of the last event decide.
-    pub(crate) fn remember(&mut self, decided: Decided) {
-        self.trees += decided.holding.len() + decided.undecided.len();
-        if self.trees > MOST_TREES {
+    pub(crate) fn remember(&mut self, decided: Arc<Decided>) {
+        let operations = decided.undecided.iter().map(|(_, operations)| 1 + operations.len());
+        self.remembered += decided.holding.len() + operations.sum::<usize>();
+        if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();
         }
         self.combinations.swap(self.place, self.place ^ 1);
@@ -231,7 +233,7 @@ impl Classes {
 
     fn forget_combinations(&mut self) {
         self.combinations.iter_mut().for_each(|combination| *combination = None);
-        self.trees = 0;
+        self.remembered = 0;
     }
 
     /// Whether a test holds by the classes of the last event, if it is of a field that has any.

@@ -17,6 +17,7 @@ use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
 use crate::sort::sort;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// How deep a walk follows the nesting of a body. Kubernetes' own types nest less than 30 deep; whoever may
 /// write a custom resource may nest as deep as the API server's own limits let them.
@@ -38,6 +39,22 @@ enum Answer {
     Yes,
     No,
     Unknown,
+}
+
+impl Answer {
+    /// The answer of one test that answers for all of them, or for any.
+    fn decisive(all: bool) -> Self {
+        if all { Self::No } else { Self::Yes }
+    }
+
+    /// The opposite where the question is negated.
+    fn unless(self, negated: bool) -> Self {
+        match (self, negated) {
+            (Self::Yes, true) => Self::No,
+            (Self::No, true) => Self::Yes,
+            (answer, _) => answer,
+        }
+    }
 }
 
 /// What an evaluation needs room for, kept from event to event.
@@ -65,7 +82,8 @@ pub struct Scratch {
     keyword_sought: bool,
     kept: Vec<(u32, usize, usize)>,
     kept_bytes: Vec<u8>,
-    candidates: Vec<u32>,
+    /// The trees that are not decided yet, by their place among [`Decided::undecided`].
+    candidates: Vec<usize>,
     classes: Classes,
     groups: Vec<OpenGroup>,
     containers: Vec<Container>,
@@ -186,19 +204,21 @@ pub(crate) fn evaluate(
     }
     let first = holding.len();
     let mut run = Run { program, scratch, event, audit, outline: outline::ANY, seen: Vec::new() };
-    run.find_candidates(holding);
+    let decided = run.find_candidates();
+    holding.extend_from_slice(&decided.holding);
     let mut undecided = std::mem::take(&mut run.scratch.candidates);
+    undecided.extend(0..decided.undecided.len());
     for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
         if stage != Stage::Immediate {
-            run.look(stage, &undecided);
+            run.look(stage, &decided, &undecided);
         }
-        undecided.retain(|&tree| match run.decide(tree, stage) {
-            Answer::Yes => {
-                holding.push(tree);
-                false
+        undecided.retain(|&at| {
+            let Some((tree, operations)) = decided.undecided.get(at) else { return false };
+            let answer = run.decide(operations, stage);
+            if answer == Answer::Yes {
+                holding.push(*tree);
             }
-            Answer::No => false,
-            Answer::Unknown => true,
+            answer == Answer::Unknown
         });
         if undecided.is_empty() {
             break;
@@ -230,9 +250,8 @@ struct Seen<'e> {
 }
 
 impl<'e> Run<'_, 'e> {
-    /// Gathers the trees that the event might satisfy, each once; those that are decided by the classes of its values
-    /// go to `holding`.
-    fn find_candidates(&mut self, holding: &mut Vec<u32>) {
+    /// What the classes of the event's values decide.
+    fn find_candidates(&mut self) -> Arc<Decided> {
         let program = self.program;
         let members = outline::members_of_event(self.event);
         let mut classes = std::mem::take(&mut self.scratch.classes);
@@ -243,21 +262,16 @@ impl<'e> Run<'_, 'e> {
             program.predicate(predicate).is_some_and(|predicate| self.test_now(predicate))
         });
         self.scratch.classes = classes;
-        if self.scratch.classes.decided().is_none() {
-            self.decide_by_classes();
+        if let Some(decided) = self.scratch.classes.decided() {
+            self.outline = decided.outline;
+            return Arc::clone(decided);
         }
-        let Some(Decided { outline, holding: holding_so_far, undecided }) = self.scratch.classes.decided()
-        else {
-            return;
-        };
-        self.outline = *outline;
-        holding.extend_from_slice(holding_so_far);
-        self.scratch.candidates.extend_from_slice(undecided);
+        self.decide_by_classes()
     }
 
     /// Finds out what the classes of the event's values decide.
     #[inline(never)]
-    fn decide_by_classes(&mut self) {
+    fn decide_by_classes(&mut self) -> Arc<Decided> {
         let program = self.program;
         self.outline = outline::of_event(program, self.event, self.audit);
         let (mut holding, mut undecided) = (Vec::new(), Vec::new());
@@ -265,14 +279,62 @@ impl<'e> Run<'_, 'e> {
             if self.outline & !outline != 0 {
                 continue;
             }
-            match self.decide(tree, Stage::Class) {
-                Answer::Yes => holding.push(tree),
-                Answer::No => {}
-                Answer::Unknown => undecided.push(tree),
+            match self.reduce(tree) {
+                (Answer::Yes, _) => holding.push(tree),
+                (Answer::No, _) => {}
+                (Answer::Unknown, rest) => undecided.push((tree, rest.into())),
             }
         }
         let (holding, undecided) = (holding.into(), undecided.into());
-        self.scratch.classes.remember(Decided { outline: self.outline, holding, undecided });
+        let decided = Arc::new(Decided { outline: self.outline, holding, undecided });
+        self.scratch.classes.remember(Arc::clone(&decided));
+        decided
+    }
+
+    /// What the classes of the event's values say of a tree, and the operations on which it depends if they leave it open.
+    fn reduce(&mut self, tree: u32) -> (Answer, Vec<Operation>) {
+        let operations = self.program.tree(tree);
+        let mut rest = Vec::new();
+        // Each with where it stands in what is left.
+        let mut groups: Vec<(bool, u32, usize)> = Vec::new();
+        let mut at = 0;
+        while let Some(&operation) = operations.get(at as usize) {
+            at += 1;
+            let mut answer = match operation {
+                Operation::Group { all, end } => {
+                    groups.push((all, end, rest.len()));
+                    rest.push(operation);
+                    continue;
+                }
+                Operation::Test { predicate, negated } => {
+                    self.answer(predicate, Stage::Class).unless(negated)
+                }
+            };
+            if answer == Answer::Unknown {
+                rest.push(operation);
+            }
+            loop {
+                let Some(&(all, end, start)) = groups.last() else { return (answer, rest) };
+                if answer == Answer::decisive(all) {
+                    at = end;
+                    rest.truncate(start);
+                } else if at < end {
+                    break;
+                } else if rest.len() == start + 1 {
+                    // None of what it is made of matters any more.
+                    answer = Answer::decisive(!all);
+                    rest.truncate(start);
+                } else {
+                    answer = Answer::Unknown;
+                    let end = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+                    if let Some(group) = rest.get_mut(start) {
+                        *group = Operation::Group { all, end };
+                    }
+                }
+                groups.pop();
+            }
+        }
+        (Answer::No, rest)
     }
 
     /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether
@@ -328,9 +390,8 @@ impl<'e> Run<'_, 'e> {
         }
     }
 
-    /// Evaluates a tree as far as what is known after `stage` goes.
-    fn decide(&mut self, tree: u32, stage: Stage) -> Answer {
-        let operations = self.program.tree(tree);
+    /// Evaluates what is left of a tree as far as what is known after `stage` goes.
+    fn decide(&mut self, operations: &[Operation], stage: Stage) -> Answer {
         let mut groups = std::mem::take(&mut self.scratch.groups);
         groups.clear();
         let mut at = 0;
@@ -342,11 +403,7 @@ impl<'e> Run<'_, 'e> {
                     groups.push(OpenGroup { all, end, so_far: if all { Answer::Yes } else { Answer::No } });
                     continue;
                 }
-                Operation::Test { predicate, negated } => match (self.answer(predicate, stage), negated) {
-                    (Answer::Yes, true) => Answer::No,
-                    (Answer::No, true) => Answer::Yes,
-                    (answer, _) => answer,
-                },
+                Operation::Test { predicate, negated } => self.answer(predicate, stage).unless(negated),
             };
             // Hand the answer up through the groups that it completes.
             loop {
@@ -355,7 +412,7 @@ impl<'e> Run<'_, 'e> {
                     break;
                 };
                 // One such answer decides the group, whatever the rest says.
-                let decisive = if group.all { Answer::No } else { Answer::Yes };
+                let decisive = Answer::decisive(group.all);
                 if answer == decisive {
                     group.so_far = decisive;
                     at = group.end;
@@ -410,8 +467,8 @@ impl<'e> Run<'_, 'e> {
     }
 
     /// Finds out what the undecided trees want to know at this stage.
-    fn look(&mut self, stage: Stage, undecided: &[u32]) {
-        self.await_predicates(stage, undecided);
+    fn look(&mut self, stage: Stage, decided: &Decided, undecided: &[usize]) {
+        self.await_predicates(stage, decided, undecided);
         if !self.scratch.pending_fields.is_empty() {
             match stage {
                 Stage::Class | Stage::Immediate => {}
@@ -436,13 +493,13 @@ impl<'e> Run<'_, 'e> {
         self.scratch.pending_references = references;
     }
 
-    fn await_predicates(&mut self, stage: Stage, undecided: &[u32]) {
+    fn await_predicates(&mut self, stage: Stage, decided: &Decided, undecided: &[usize]) {
         let program = self.program;
         let epoch = self.scratch.epoch;
         self.scratch.bare_sought = false;
         self.scratch.keyword_sought = false;
-        for &tree in undecided {
-            for &operation in program.tree(tree) {
+        for (_, operations) in undecided.iter().filter_map(|&at| decided.undecided.get(at)) {
+            for &operation in operations {
                 let Operation::Test { predicate: id, .. } = operation else { continue };
                 let Some(predicate) = program.predicate(id) else { continue };
                 // Values to be compared with those of a dearer field are kept when they come by.
