@@ -71,7 +71,6 @@ impl<'a> Findings<'a> {
     /// Appends the object, with its members in the order in which the documentation lists them.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        out.push(b'{');
         if let Some(level) = self.level {
             out.extend_from_slice(b",\"level\":");
             out.extend_from_slice(level.as_json());
@@ -94,9 +93,9 @@ impl<'a> Findings<'a> {
         if !self.notes.is_empty() {
             push_member(out, "error", self.notes.join("; ").as_bytes());
         }
-        // Every member wrote a comma before itself, the first one too.
-        if out.get(start + 1) == Some(&b',') {
-            out.remove(start + 1);
+        // Every member wrote a comma before itself, the first one too; there is always a message.
+        if let Some(comma) = out.get_mut(start) {
+            *comma = b'{';
         }
         out.push(b'}');
     }

@@ -304,7 +304,8 @@ impl Engine {
         let key = self.config.output_key.as_bytes();
         let scratch = &mut self.scratch;
 
-        let mut event = Event::read_head(text, key, Some(&mut scratch.familiar))?;
+        let mut event = Event::unread(text);
+        event.read_head(key, Some(&mut scratch.familiar))?;
 
         // What ran in a container is no request: the policy says nothing about it.
         let decision = (!matches!(nature, Some(Nature::Command(_))))

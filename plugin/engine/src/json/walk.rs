@@ -56,6 +56,12 @@ impl<'a> Raw<'a> {
     /// The number, if the value is one without fraction or exponent that fits.
     #[must_use]
     pub fn integer(self) -> Option<i64> {
+        // What is short fits, and nearly all that is asked for is the three digits of a response's code.
+        if self.0.len() <= 9 && self.0.first()?.is_ascii_digit() {
+            return self.0.iter().try_fold(0, |number, digit| {
+                digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+            });
+        }
         std::str::from_utf8(self.0).ok()?.parse().ok()
     }
 

@@ -69,7 +69,25 @@ fn find(text: &[u8], wanted: u64, disregard: u64) -> Option<usize> {
         }
         pos += 8;
     }
-    rest.iter().position(|byte| byte | disregard as u8 == wanted as u8).map(|at| pos + at)
+    let Some(word) = last_word(text) else {
+        return rest.iter().position(|byte| byte | disregard as u8 == wanted as u8);
+    };
+    let found = below((word | disregard) ^ wanted, 1);
+    if found == 0 {
+        return None;
+    }
+    let at = (found.trailing_zeros() >> 3) as usize;
+    Some(if text.len() < 8 && at < 4 { at } else { text.len() + at - 8 })
+}
+
+/// The last eight bytes; of a text that is shorter, the first four and the last four, if it has so many.
+#[inline(always)]
+fn last_word(text: &[u8]) -> Option<u64> {
+    if let Some(last) = text.last_chunk() {
+        return Some(u64::from_le_bytes(*last));
+    }
+    let (first, last) = (text.first_chunk()?, text.last_chunk()?);
+    Some(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32)
 }
 
 /// Where in `text` two bytes first stand one after the other; lower-case letters in either case if `any_case`.
@@ -116,7 +134,10 @@ pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
         }
         pos += 8;
     }
-    text.get(pos..).unwrap_or_default().iter().all(|&byte| is_plain(every(byte)))
+    match last_word(text) {
+        Some(word) => is_plain(word),
+        None => text.iter().all(|&byte| is_plain(every(byte))),
+    }
 }
 
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.

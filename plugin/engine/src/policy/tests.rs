@@ -533,7 +533,8 @@ proptest! {
         // What has come before is known when it comes again.
         let (mut familiar, mut memory) = (Familiar::default(), Memory::default());
         for event in events.iter().chain(&events) {
-            let mut event = Event::read_head(event.as_bytes(), b"audit", Some(&mut familiar)).unwrap();
+            let mut event = Event::unread(event.as_bytes());
+            event.read_head(b"audit", Some(&mut familiar)).unwrap();
             event.read_rest(b"audit", Bodies::Both, Some(&mut familiar)).unwrap();
             prop_assert_eq!(policy.evaluate_with(&event, &mut memory), policy.evaluate_directly(&event));
         }

@@ -126,6 +126,24 @@ impl Member {
         )
     }
 
+    /// Whether a value begins as those of the member do.
+    #[inline]
+    fn usually_begins(self, value: Raw<'_>) -> bool {
+        const BEGINNINGS: [u8; Member::COUNT] = {
+            let mut beginnings = [b'"'; Member::COUNT];
+            beginnings[Member::SourceIps as usize] = b'[';
+            beginnings[Member::User as usize] = b'{';
+            beginnings[Member::ImpersonatedUser as usize] = b'{';
+            beginnings[Member::ObjectRef as usize] = b'{';
+            beginnings[Member::ResponseStatus as usize] = b'{';
+            beginnings[Member::RequestObject as usize] = b'{';
+            beginnings[Member::ResponseObject as usize] = b'{';
+            beginnings[Member::Annotations as usize] = b'{';
+            beginnings
+        };
+        value.0.first() == BEGINNINGS.get(self as usize)
+    }
+
     /// What kind of value the member has where it is not null.
     pub(super) fn kind(self) -> Option<Kind> {
         match self {
@@ -402,21 +420,17 @@ impl<'a> Event<'a> {
     /// Bytes that are no JSON object, or an object that is no audit event or has a member of another type
     /// than `Event` has.
     pub fn read(object: &'a [u8], output_key: &[u8]) -> Result<Self, Unreadable> {
-        let mut event = Self::read_head(object, output_key, None)?;
+        let mut event = Self::unread(object);
+        event.read_head(output_key, None)?;
         event.read_rest(output_key, Bodies::Both, None)?;
         Ok(event)
     }
 
-    /// Reads the event up to its first body if by then everything that a policy asks for has been seen,
-    /// else to its end. [`read_rest`](Self::read_rest) goes on from there; until then the event's JSON is
-    /// proven only so far. What is `familiar` need not be read.
-    pub(crate) fn read_head(
-        object: &'a [u8],
-        output_key: &[u8],
-        familiar: Option<&mut Familiar>,
-    ) -> Result<Self, Unreadable> {
+    /// The event that `object` holds, of which nothing has been read.
+    #[inline(always)]
+    pub(crate) fn unread(object: &'a [u8]) -> Self {
         const ABSENT: Raw<'static> = Raw(b"");
-        let mut event = Self {
+        Self {
             object: Raw(object),
             first: [ABSENT; Member::COUNT],
             seen: 0,
@@ -424,7 +438,7 @@ impl<'a> Event<'a> {
             impersonated_user: None,
             object_ref: None,
             places: Vec::new(),
-            scanner: TopLevel::new(object)?,
+            scanner: TopLevel::within(object, &(0..object.len())),
             known: [Known::default(); familiar::COUNT],
             unread: None,
             read_late: OnceCell::new(),
@@ -434,16 +448,28 @@ impl<'a> Event<'a> {
             last: None,
             in_order: true,
             in_parts: false,
-        };
-        let is_usual = event.begins_as_usual();
-        event.scan(output_key, familiar)?;
-        let is_whole = event.get(Member::User).is_some() && event.get(Member::ObjectRef).is_some();
-        let in_parts = event.in_parts && !is_whole;
-        if in_parts || !is_usual && !event.is_audit_event() {
+        }
+    }
+
+    /// Reads the event up to its first body if by then everything that a policy asks for has been seen,
+    /// else to its end. [`read_rest`](Self::read_rest) goes on from there; until then the event's JSON is
+    /// proven only so far. What is `familiar` need not be read.
+    pub(crate) fn read_head(
+        &mut self,
+        output_key: &[u8],
+        familiar: Option<&mut Familiar>,
+    ) -> Result<(), Unreadable> {
+        let is_usual = self.begins_as_usual();
+        if !is_usual {
+            self.scanner = TopLevel::new(self.object.0)?;
+        }
+        self.scan(output_key, familiar)?;
+        let is_whole = self.get(Member::User).is_some() && self.get(Member::ObjectRef).is_some();
+        let in_parts = self.in_parts && !is_whole;
+        if in_parts || !is_usual && !self.is_audit_event() {
             return Err(Unreadable::NotAnAuditEvent);
         }
-        event.look_into_small_members(is_usual)?;
-        Ok(event)
+        self.look_into_small_members(is_usual)
     }
 
     /// Takes the members that nearly every event begins with, if this one does. Returns whether it did: then it is an audit
@@ -611,12 +637,14 @@ impl<'a> Event<'a> {
         }
         self.seen |= 1 << member as u32;
         let value = Raw(self.object.0.get(place.value..place.end).unwrap_or_default());
-        let kind = value.kind();
-        if kind == Kind::Null {
-            return;
-        }
-        if member.kind() != Some(kind) && member.is_typed() {
-            self.wrong = self.wrong.or(Some(member));
+        if !member.usually_begins(value) {
+            let kind = value.kind();
+            if kind == Kind::Null {
+                return;
+            }
+            if member.kind() != Some(kind) && member.is_typed() {
+                self.wrong = self.wrong.or(Some(member));
+            }
         }
         if let Some(slot) = self.first.get_mut(member as usize) {
             *slot = value;
@@ -772,7 +800,8 @@ mod tests {
 
     /// The bytes of each body that is known, and whether it has been looked at.
     fn bodies(record: &str, wanted: Bodies) -> Vec<(Touched, String)> {
-        let mut event = Event::read_head(record.as_bytes(), b"audit", None).unwrap();
+        let mut event = Event::unread(record.as_bytes());
+        event.read_head(b"audit", None).unwrap();
         event.read_rest(b"audit", wanted, None).unwrap();
         assert_eq!(event.close(), record.len() - 1);
         assert!(event.annotation(b"authorization.k8s.io/decision").is_some());
@@ -801,7 +830,8 @@ mod tests {
     fn a_body_that_was_passed_over_is_read_when_asked_for() {
         let (request, response) = (r#"{"a":1}"#, r#"{"b":[2]}"#);
         let record = format!(r#"{HEAD},"requestObject":{request},"responseObject":{response}{TAIL}"#);
-        let mut event = Event::read_head(record.as_bytes(), b"audit", None).unwrap();
+        let mut event = Event::unread(record.as_bytes());
+        event.read_head(b"audit", None).unwrap();
         event.read_rest(b"audit", Bodies::Neither, None).unwrap();
         assert_eq!(event.get(Member::RequestObject), Some(Raw(request.as_bytes())));
         assert_eq!(event.get(Member::ResponseObject), Some(Raw(response.as_bytes())));
@@ -837,8 +867,10 @@ mod tests {
         let whole = format!(r#"{HEAD},"responseObject":{{"a":"b"}}{TAIL}"#);
         for end in HEAD.len()..whole.len() {
             let torn = &whole.as_bytes()[..end];
-            let read = Event::read_head(torn, b"audit", None)
-                .and_then(|mut event| event.read_rest(b"audit", Bodies::Neither, None));
+            let mut event = Event::unread(torn);
+            let read = event
+                .read_head(b"audit", None)
+                .and_then(|()| event.read_rest(b"audit", Bodies::Neither, None));
             assert!(matches!(read, Err(Unreadable::NotJson(_))), "cut at {end}");
         }
     }
