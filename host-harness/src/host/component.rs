@@ -4,16 +4,15 @@
 //! It imports nothing, so that all it takes to embed it is in [`ComponentHost::new`] and `Prepared::start`: an engine,
 //! the component, and a call of `init` with the configuration.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, StoreLimits};
 
 use self::bindings::exports::k8s_audit_filter::filter::audit::{File, Verdict as Answer};
 use self::bindings::{AuditFilter, AuditFilterPre};
+use super::Verdict;
+use super::restarting::{Filter, Restarting, Start};
 use super::wasmtime::{Limits, append_result, engine, reason, tick};
-use super::{Failure, Host, Verdict};
 use crate::configuration::FileSet;
 use crate::exit::Misconfigured;
 
@@ -22,21 +21,17 @@ mod bindings {
 }
 
 /// A component that runs in wasmtime.
-pub struct ComponentHost {
-    prepared: Arc<Prepared>,
-    /// None after a failure.
-    running: Option<Running>,
-}
+pub type ComponentHost = Restarting<Prepared>;
 
 /// What a new instance is made from.
-struct Prepared {
+pub struct Prepared {
     instance_pre: AuditFilterPre<StoreLimits>,
     configuration: Vec<File>,
     limits: Limits,
 }
 
 /// An instance that has its configuration.
-struct Running {
+pub struct Running {
     store: Store<StoreLimits>,
     filter: AuditFilter,
     ticks_allowed: u64,
@@ -69,38 +64,16 @@ impl ComponentHost {
         let file =
             |(path, contents): (&str, &[u8])| File { path: path.to_owned(), contents: contents.to_vec() };
         let configuration = configuration.iter().map(file).collect();
-        let prepared = Arc::new(Prepared { instance_pre, configuration, limits });
-        let running = prepared.start().with_context(|| Misconfigured(format!("{name} does not start")))?;
-        Ok(Self { prepared, running: Some(running) })
-    }
-
-    /// Another instance of the same component with the same configuration, to run beside this one.
-    ///
-    /// # Errors
-    /// Where it does not start, though this one did.
-    pub fn another(&self) -> anyhow::Result<Self> {
-        let prepared = Arc::clone(&self.prepared);
-        let running = prepared.start().context("the component does not start again")?;
-        Ok(Self { prepared, running: Some(running) })
+        Self::of(Prepared { instance_pre, configuration, limits })
+            .with_context(|| Misconfigured(format!("{name} does not start")))
     }
 }
 
-impl Host for ComponentHost {
-    fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Result<Verdict, Failure> {
-        let mut running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                self.prepared.start().context("the component does not start again").map_err(Failure::Host)?
-            }
-        };
-        // An instance that failed cannot be entered again.
-        let verdict = running.filter(record, out).map_err(Failure::Record)?;
-        self.running = Some(running);
-        Ok(verdict)
-    }
-}
+impl Start for Prepared {
+    type Instance = Running;
 
-impl Prepared {
+    const WHAT: &str = "component";
+
     fn start(&self) -> anyhow::Result<Running> {
         let mut store = Store::new(self.instance_pre.engine(), self.limits.of_store());
         store.limiter(|limits| limits);
@@ -116,8 +89,7 @@ impl Prepared {
     }
 }
 
-impl Running {
-    /// Appends to `out` what the component makes of the record. An error says why it makes nothing of it.
+impl Filter for Running {
     fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Result<Verdict, String> {
         self.store.set_epoch_deadline(self.ticks_allowed);
         let answer = self

@@ -8,6 +8,7 @@ pub mod bake;
 pub mod component;
 pub mod module_file;
 pub mod native;
+pub mod restarting;
 #[cfg(feature = "wamr")]
 pub mod wamr;
 pub mod wasmtime;

@@ -12,7 +12,6 @@
 //! program's stderr; no arguments, no environment, no network. What it may use of time and memory has a limit. Where
 //! it traps, it is thrown away and begins anew with the next record.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -26,8 +25,9 @@ use wasmtime::{
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use super::Verdict;
 use super::component::is_component;
-use super::{Failure, Host, Verdict};
+use super::restarting::{Filter, Restarting, Start};
 use crate::configuration::FileSet;
 use crate::exit::Misconfigured;
 
@@ -76,21 +76,17 @@ impl Default for Limits {
 }
 
 /// A module that runs in wasmtime.
-pub struct WasmtimeHost {
-    prepared: Arc<Prepared>,
-    /// None after a failure.
-    running: Option<Running>,
-}
+pub type WasmtimeHost = Restarting<Prepared>;
 
 /// What a new instance is made from.
-struct Prepared {
+pub struct Prepared {
     instance_pre: InstancePre<State>,
     configuration: Option<TempDir>,
     limits: Limits,
 }
 
 /// What belongs to an instance.
-pub(super) struct State {
+pub struct State {
     wasi: WasiP1Ctx,
     limits: StoreLimits,
 }
@@ -98,7 +94,7 @@ pub(super) struct State {
 type FilterArguments = (u32, u32, u32, u32, u32, u32);
 
 /// An instance that has been initialized.
-pub(super) struct Running {
+pub struct Running {
     pub(super) store: Store<State>,
     pub(super) instance: Instance,
     memory: Memory,
@@ -120,47 +116,8 @@ impl WasmtimeHost {
         let instance_pre =
             prepare(&engine, module).with_context(|| Misconfigured(format!("cannot run {name}")))?;
         let configuration = if configuration.is_empty() { None } else { Some(lay_out(configuration)?) };
-        let prepared = Arc::new(Prepared { instance_pre, configuration, limits });
-        let running = prepared.start().with_context(|| Misconfigured(format!("{name} does not start")))?;
-        Ok(Self { prepared, running: Some(running) })
-    }
-
-    /// The instance that was started, before it has been given any record.
-    pub(super) fn into_running(self) -> Option<Running> {
-        self.running
-    }
-
-    /// Another instance of the same module with the same configuration, to run beside this one.
-    ///
-    /// # Errors
-    /// Where it does not start, though this one did.
-    pub fn another(&self) -> anyhow::Result<Self> {
-        let prepared = Arc::clone(&self.prepared);
-        let running = prepared.start().context("the module does not start again")?;
-        Ok(Self { prepared, running: Some(running) })
-    }
-}
-
-impl Host for WasmtimeHost {
-    fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Result<Verdict, Failure> {
-        let mut running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                self.prepared.start().context("the module does not start again").map_err(Failure::Host)?
-            }
-        };
-        // An instance that failed is not used again: it may be in any state.
-        let length = out.len();
-        match running.filter(record, out) {
-            Ok(verdict) => {
-                self.running = Some(running);
-                Ok(verdict)
-            }
-            Err(why) => {
-                out.truncate(length);
-                Err(Failure::Record(why))
-            }
-        }
+        Self::of(Prepared { instance_pre, configuration, limits })
+            .with_context(|| Misconfigured(format!("{name} does not start")))
     }
 }
 
@@ -209,7 +166,11 @@ pub(super) fn lay_out(configuration: &FileSet) -> anyhow::Result<TempDir> {
     Ok(directory)
 }
 
-impl Prepared {
+impl Start for Prepared {
+    type Instance = Running;
+
+    const WHAT: &str = "module";
+
     fn start(&self) -> anyhow::Result<Running> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.inherit_stderr().allow_blocking_current_thread(true);
@@ -242,8 +203,7 @@ impl Prepared {
     }
 }
 
-impl Running {
-    /// Appends to `out` what the module makes of the record. An error says why it makes nothing of it.
+impl Filter for Running {
     fn filter(&mut self, record: &[u8], out: &mut Vec<u8>) -> Result<Verdict, String> {
         self.store.set_epoch_deadline(self.ticks_allowed);
         let (tag, tag_len) = self.hand_over(TAG)?;
@@ -261,7 +221,9 @@ impl Running {
         }
         Ok(verdict)
     }
+}
 
+impl Running {
     /// Copies `bytes` and a NUL into a buffer of the module's. Its address, and the length without the NUL.
     fn hand_over(&mut self, bytes: &[u8]) -> Result<(u32, u32), String> {
         let too_large = || format!("a record of {} bytes does not fit into the module", bytes.len());
