@@ -29,7 +29,7 @@ struct Entry<V> {
     value: V,
 }
 
-impl<V: Copy> Recent<V> {
+impl<V: Clone> Recent<V> {
     /// Nothing yet, and never more than `most`, a power of two.
     pub(crate) const fn new(most: usize) -> Self {
         Self { entries: Vec::new(), most }
@@ -41,7 +41,7 @@ impl<V: Copy> Recent<V> {
         let first = hash_of_words(key) as usize & (self.most - 1) & !(WAYS - 1);
         let entries = self.entries.get(first..first + WAYS)?;
         let entry = entries.iter().flatten().find(|entry| entry.form == form && *entry.key == *key)?;
-        Some(entry.value)
+        Some(entry.value.clone())
     }
 
     /// Remembers what is known of a key that was not.
@@ -62,9 +62,27 @@ impl<V: Copy> Recent<V> {
 
 /// Appends a part of a key that has several, such that no other parts give the same key.
 pub(crate) fn push_part(key: &mut Vec<u8>, form: u8, part: &[u8]) {
-    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-    key.extend_from_slice(&(length << 8 | u32::from(form)).to_le_bytes());
+    key.extend_from_slice(&head_of_part(form, part.len()));
     key.extend_from_slice(part);
+}
+
+/// Begins such a part, to which more is appended until it [ends](end_part).
+pub(crate) fn begin_part(key: &mut Vec<u8>) {
+    key.extend_from_slice(&[0; 4]);
+}
+
+/// Ends a part that began where the key was so long.
+pub(crate) fn end_part(key: &mut [u8], start: usize, form: u8) {
+    let part = key.get_mut(start..).unwrap_or_default();
+    let length = part.len().saturating_sub(4);
+    if let Some(head) = part.first_chunk_mut() {
+        *head = head_of_part(form, length);
+    }
+}
+
+fn head_of_part(form: u8, length: usize) -> [u8; 4] {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    (length << 8 | u32::from(form)).to_le_bytes()
 }
 
 #[cfg(test)]

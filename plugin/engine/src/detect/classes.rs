@@ -10,7 +10,7 @@
 use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
 use crate::json::mixed;
-use crate::recent::{Recent, push_part};
+use crate::recent::{Recent, begin_part, end_part, push_part};
 use crate::record::{Event, Member};
 use std::sync::Arc;
 
@@ -114,10 +114,12 @@ impl Together {
 }
 
 /// What is remembered, for one program.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Classes {
     dimensions: Vec<Known>,
     combinations: Vec<Option<Combination>>,
+    /// What values decide that have come together. It goes with the combinations.
+    together: Recent<Arc<Decided>>,
     /// How many trees and operations have been remembered for them.
     remembered: usize,
     /// The event's classes, one for each dimension.
@@ -126,8 +128,26 @@ pub(crate) struct Classes {
     members: u16,
     /// Where the combination stands or is to stand.
     place: usize,
-    /// Room for a value that is put together.
-    value: Vec<u8>,
+    /// Those members, and the event's value in each dimension.
+    values: Vec<u8>,
+    /// Where each of these ends.
+    ends: Vec<usize>,
+}
+
+impl Default for Classes {
+    fn default() -> Self {
+        Self {
+            dimensions: Vec::new(),
+            combinations: Vec::new(),
+            together: Recent::new(COMBINATIONS),
+            remembered: 0,
+            classes: Vec::new(),
+            members: 0,
+            place: 0,
+            values: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
 }
 
 /// What is known of one field's values.
@@ -144,8 +164,6 @@ struct Known {
 enum Form {
     /// There is no value.
     Absent,
-    /// What stands between the quotes of a string.
-    Text,
     /// JSON.
     Raw,
     /// The number of a member's value: [`Event::number`].
@@ -186,35 +204,54 @@ impl Classes {
         self.combinations.resize_with(COMBINATIONS, || None);
     }
 
-    /// Finds the classes of an event. `members` says which members it has; `test` whether a test holds, or for
-    /// [`NONE`] whether `user.extra` has what is asked for.
-    pub(crate) fn classify(
+    /// Puts together the values of an event. `members` says which members it has. Returns what they decide, if they have
+    /// come together before.
+    pub(crate) fn gather(
         &mut self,
         program: &Program,
         event: &Event<'_>,
         audit: &dyn AuditFields,
         members: u16,
-        test: &mut dyn FnMut(u32) -> bool,
-    ) {
+    ) -> Option<Arc<Decided>> {
         self.members = members;
+        self.values.clear();
+        self.ends.clear();
+        self.values.extend_from_slice(&members.to_le_bytes());
+        for dimension in &program.dimensions {
+            dimension.push_value(program, event, audit, &mut self.values);
+            self.ends.push(self.values.len());
+        }
+        self.together.get(0, &self.values)
+    }
+
+    /// Finds the classes of the event's values. `test` says whether a test holds, or for [`NONE`] whether `user.extra` has
+    /// what is asked for.
+    pub(crate) fn classify(&mut self, program: &Program, test: &mut dyn FnMut(u32) -> bool) {
+        let values = std::mem::take(&mut self.values);
         self.classes.clear();
-        let mut hash = u64::from(members);
+        let mut hash = u64::from(self.members);
+        let mut start = size_of_val(&self.members);
         for (at, dimension) in program.dimensions.iter().enumerate() {
-            let class = self.class(at, dimension, program, event, audit, test);
+            let end = self.ends.get(at).copied().unwrap_or_default();
+            let class = self.class(at, values.get(start..end).unwrap_or_default(), dimension, test);
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
+            start = end;
         }
+        self.values = values;
         self.place = (hash ^ hash >> 32) as usize & (COMBINATIONS - 1);
     }
 
     /// What the classes of the last event decide, if that is known.
-    pub(crate) fn decided(&self) -> Option<&Arc<Decided>> {
+    pub(crate) fn decided(&mut self) -> Option<Arc<Decided>> {
         // Two combinations that are in each other's way have a place each.
-        [self.place, self.place ^ 1].into_iter().find_map(|place| {
+        let decided = [self.place, self.place ^ 1].into_iter().find_map(|place| {
             let combination = self.combinations.get(place)?.as_ref()?;
             let known = combination.members == self.members && combination.classes[..] == self.classes[..];
-            known.then_some(&combination.decided)
-        })
+            known.then(|| Arc::clone(&combination.decided))
+        })?;
+        self.together.put(0, &self.values, Arc::clone(&decided));
+        Some(decided)
     }
 
     /// Remembers what the classes of the last event decide.
@@ -224,6 +261,7 @@ impl Classes {
         if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();
         }
+        self.together.put(0, &self.values, Arc::clone(&decided));
         self.combinations.swap(self.place, self.place ^ 1);
         if let Some(combination) = self.combinations.get_mut(self.place) {
             let classes = self.classes.as_slice().into();
@@ -233,6 +271,7 @@ impl Classes {
 
     fn forget_combinations(&mut self) {
         self.combinations.iter_mut().for_each(|combination| *combination = None);
+        self.together = Recent::new(COMBINATIONS);
         self.remembered = 0;
     }
 
@@ -249,29 +288,12 @@ impl Classes {
     fn class(
         &mut self,
         at: usize,
-        dimension: &Dimension,
-        program: &Program,
-        event: &Event<'_>,
-        audit: &dyn AuditFields,
-        test: &mut dyn FnMut(u32) -> bool,
-    ) -> u16 {
-        let mut put_together = std::mem::take(&mut self.value);
-        let (form, value) = dimension.value(program, event, audit, &mut put_together);
-        let class = self.class_of(at, form, value, dimension, test);
-        self.value = put_together;
-        class
-    }
-
-    fn class_of(
-        &mut self,
-        at: usize,
-        form: Form,
         value: &[u8],
         dimension: &Dimension,
         test: &mut dyn FnMut(u32) -> bool,
     ) -> u16 {
         let Some(known) = self.dimensions.get_mut(at) else { return 0 };
-        if let Some(class) = known.values.get(form as u8, value) {
+        if let Some(class) = known.values.get(0, value) {
             return class;
         }
         let mut bits = vec![0u64; dimension.predicates.len().div_ceil(64)].into_boxed_slice();
@@ -292,7 +314,7 @@ impl Classes {
             known.classes.len() - 1
         });
         let class = u16::try_from(class).unwrap_or_default();
-        known.values.put(form as u8, value, class);
+        known.values.put(0, value, class);
         if too_many {
             self.forget_combinations();
         }
@@ -307,33 +329,54 @@ impl Known {
 }
 
 impl Dimension {
-    /// The event's value, as it is written.
-    fn value<'v>(
+    /// Appends the event's value, such that no other event's looks the same.
+    fn push_value(
         &self,
         program: &Program,
-        event: &Event<'v>,
+        event: &Event<'_>,
         audit: &dyn AuditFields,
-        put_together: &'v mut Vec<u8>,
-    ) -> (Form, &'v [u8]) {
-        put_together.clear();
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        begin_part(out);
+        let form = self.push_bare_value(program, event, audit, out);
+        end_part(out, start, form as u8);
+    }
+
+    /// Appends the event's value as it is written.
+    fn push_bare_value(
+        &self,
+        program: &Program,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        out: &mut Vec<u8>,
+    ) -> Form {
+        let few = audit.few();
         let member = match self.together {
             Together::User => Some(Member::User),
             Together::ImpersonatedUser => Some(Member::ImpersonatedUser),
             Together::UserAgent => Some(Member::UserAgent),
+            // What follows from a value that has a number.
+            Together::Address if few.is_some() => Some(Member::SourceIps),
+            Together::Operator => few.and_then(|few| few.operator),
             _ => None,
         };
         if let Some(member) = member {
             if let Some(number) = event.number(member) {
-                put_together.extend_from_slice(&number.to_le_bytes());
-                return (Form::Number, put_together);
+                out.extend_from_slice(&number.to_le_bytes());
+                return Form::Number;
             }
-            return event.get(member).map_or((Form::Absent, b""), |raw| (Form::Raw, raw.0));
+            if matches!(self.together, Together::User | Together::ImpersonatedUser | Together::UserAgent) {
+                let Some(raw) = event.get(member) else { return Form::Absent };
+                out.extend_from_slice(raw.0);
+                return Form::Raw;
+            }
         }
-        match self.together {
-            Together::Exec if audit.few().is_some_and(|few| !few.has_exec) => return (Form::Absent, b""),
-            Together::Few if let Some(few) = audit.few() => {
-                put_together.extend_from_slice(&few.values);
-                return (Form::Few, put_together);
+        match (self.together, few) {
+            (Together::Exec, Some(few)) if !few.has_exec => return Form::Absent,
+            (Together::Few, Some(few)) => {
+                out.extend_from_slice(&few.values);
+                return Form::Few;
             }
             _ => {}
         }
@@ -341,22 +384,20 @@ impl Dimension {
             match program.field(field).map(|field| &field.source) {
                 Some(Source::Audit(field)) => {
                     audit.values(*field, &mut |value| match value {
-                        AuditValue::Text(text) => push_part(put_together, b't', text),
-                        AuditValue::Integer(number) => push_part(put_together, b'i', &number.to_le_bytes()),
-                        AuditValue::Bool(value) => push_part(put_together, b'b', &[u8::from(value)]),
+                        AuditValue::Text(text) => push_part(out, b't', text),
+                        AuditValue::Integer(number) => push_part(out, b'i', &number.to_le_bytes()),
+                        AuditValue::Bool(value) => push_part(out, b'b', &[u8::from(value)]),
                     });
-                    put_together.push(b'.');
+                    out.push(b'.');
                 }
                 Some(&Source::View(view)) => match program.view(view).and_then(|view| view.value(event)) {
-                    Some(Found::Text(text)) if self.fields.len() == 1 => return (Form::Text, text.raw()),
-                    Some(Found::Raw(raw)) if self.fields.len() == 1 => return (Form::Raw, raw.0),
-                    Some(Found::Text(text)) => push_part(put_together, b't', text.raw()),
-                    Some(Found::Raw(raw)) => push_part(put_together, b'r', raw.0),
-                    None => put_together.push(b'-'),
+                    Some(Found::Text(text)) => push_part(out, b't', text.raw()),
+                    Some(Found::Raw(raw)) => push_part(out, b'r', raw.0),
+                    None => out.push(b'-'),
                 },
                 _ => {}
             }
         }
-        (Form::Several, put_together)
+        Form::Several
     }
 }

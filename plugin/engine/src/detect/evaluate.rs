@@ -254,8 +254,12 @@ impl<'e> Run<'_, 'e> {
     fn find_candidates(&mut self) -> Arc<Decided> {
         let program = self.program;
         let members = outline::members_of_event(self.event);
+        if let Some(decided) = self.scratch.classes.gather(program, self.event, self.audit, members) {
+            self.outline = decided.outline;
+            return decided;
+        }
         let mut classes = std::mem::take(&mut self.scratch.classes);
-        classes.classify(program, self.event, self.audit, members, &mut |predicate| {
+        classes.classify(program, &mut |predicate| {
             if predicate == NONE {
                 return outline::may_have_extra(program, self.event);
             }
@@ -264,7 +268,7 @@ impl<'e> Run<'_, 'e> {
         self.scratch.classes = classes;
         if let Some(decided) = self.scratch.classes.decided() {
             self.outline = decided.outline;
-            return Arc::clone(decided);
+            return decided;
         }
         self.decide_by_classes()
     }

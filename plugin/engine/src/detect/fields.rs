@@ -12,7 +12,7 @@
 //! twice within another, each counts, so that nobody hides one behind the other.
 
 use crate::json::{Kind, Raw, Text};
-use crate::normalize::{self, FieldValue, Normalized};
+use crate::normalize::{self, FieldValue, Normalized, OperatorSource};
 use crate::record::{Event, Member};
 use std::borrow::Cow;
 
@@ -156,6 +156,8 @@ pub struct Few {
     pub(crate) values: [u8; 9],
     /// Whether any of `exec.*` has a value.
     pub(crate) has_exec: bool,
+    /// The member from which alone the operator follows, if it is one.
+    pub(crate) operator: Option<Member>,
 }
 
 /// Nothing was found.
@@ -181,7 +183,12 @@ impl AuditFields for Normalized<'_> {
     }
 
     fn few(&self) -> Option<Few> {
-        Some(Few { values: self.few_values(), has_exec: self.exec.is_some() })
+        let operator = match self.operator_source {
+            OperatorSource::Username => Some(Member::User),
+            OperatorSource::Impersonation => Some(Member::ImpersonatedUser),
+            OperatorSource::RbacReason => None,
+        };
+        Some(Few { values: self.few_values(), has_exec: self.exec.is_some(), operator })
     }
 }
 
