@@ -185,8 +185,8 @@ struct Combination {
 /// What is decided of the trees.
 #[derive(Debug)]
 pub(crate) struct Decided {
-    /// The outline of an event of these classes.
-    pub(crate) outline: u64,
+    /// The members that an event of these classes has.
+    pub(crate) members: u16,
     /// The trees that hold.
     pub(crate) holding: Box<[u32]>,
     /// Those that depend on what does not come again, each with the operations of it that do.
@@ -330,13 +330,7 @@ impl Known {
 
 impl Dimension {
     /// Appends the event's value, such that no other event's looks the same.
-    fn push_value(
-        &self,
-        program: &Program,
-        event: &Event<'_>,
-        audit: &dyn AuditFields,
-        out: &mut Vec<u8>,
-    ) {
+    fn push_value(&self, program: &Program, event: &Event<'_>, audit: &dyn AuditFields, out: &mut Vec<u8>) {
         let start = out.len();
         begin_part(out);
         let form = self.push_bare_value(program, event, audit, out);

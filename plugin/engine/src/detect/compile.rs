@@ -6,15 +6,14 @@
 //! - A test that several trees contain is one *predicate*, evaluated at most once for an event.
 //! - Predicates about values that come again are grouped into [`Dimension`]s. What they say of a value is found out when
 //!   it first comes, and which trees that leaves open: [`classes`]. Other trees are never looked at.
-//! - What can be told of an event at a glance (its outcome, where it came from, whether there is a body) rules most of
-//!   the rest out before any test is evaluated: [`outline`].
+//! - Members that an event does not have rule out whatever asks for them, before any test is evaluated: [`members`].
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
 use super::classes::{self, Together};
 use super::fields::{self, Source, Stage, View};
+use super::members;
 use super::modifier::{Likeness, Matcher};
-use super::outline;
 use super::pairs::Pairs;
 use super::pattern::{Expression, Form};
 use super::rule::Report;
@@ -73,8 +72,8 @@ pub(crate) enum Test {
 pub(crate) struct Predicate {
     pub(crate) test: Test,
     pub(crate) stage: Stage,
-    /// The bits of an event's outline with which it can hold.
-    pub(crate) outline: u64,
+    /// The members without which it cannot hold.
+    pub(crate) members: u16,
     /// Where the classes of an event say whether it holds, if they do.
     pub(crate) place: classes::Place,
     /// The pairs of bytes without which no value matches, if the classes of an event say whether it holds.
@@ -129,8 +128,8 @@ pub(crate) struct Program {
     pub(crate) operations: Vec<Operation>,
     /// Where each tree stands in `operations`.
     pub(crate) trees: Vec<(u32, u32)>,
-    /// The bits of an event's outline with which each tree can hold.
-    pub(crate) outlines: Vec<u64>,
+    /// The members without which each tree cannot hold.
+    pub(crate) members: Vec<u16>,
 }
 
 impl Program {
@@ -294,7 +293,7 @@ impl Builder {
         let predicate = match &test {
             Test::Value { field, matcher } => Predicate {
                 stage: self.stage(*field),
-                outline: outline::ANY,
+                members: 0,
                 place: None,
                 needed: Pairs::NONE,
                 cost: cost(matcher),
@@ -302,7 +301,7 @@ impl Builder {
             },
             Test::Reference { left, right, .. } => Predicate {
                 stage: self.stage(*left).max(self.stage(*right)),
-                outline: outline::ANY,
+                members: 0,
                 place: None,
                 needed: Pairs::NONE,
                 cost: 30,
@@ -355,13 +354,13 @@ impl Builder {
             sort(&mut node.children);
         }
         sort(&mut self.program.bare);
-        self.program.user_extra = outline::user_extra(&self.program);
-        let of_tests = outline::of_tests(&self.program);
-        let trees = 0..to_u32(self.program.trees.len());
-        self.program.outlines = trees.map(|tree| outline::of_tree(&self.program, &of_tests, tree)).collect();
-        for (predicate, outline) in self.program.predicates.iter_mut().zip(of_tests) {
-            predicate.outline = outline.holds;
+        self.program.user_extra = members::user_extra(&self.program);
+        let of_fields = members::of_fields(&self.program);
+        for predicate in &mut self.program.predicates {
+            predicate.members = members::of_test(&of_fields, &predicate.test);
         }
+        let trees = 0..to_u32(self.program.trees.len());
+        self.program.members = trees.map(|tree| members::of_tree(&self.program, tree)).collect();
         self.find_dimensions();
         self.program.id = PROGRAMS.fetch_add(1, Ordering::Relaxed);
         self.program

@@ -9,8 +9,8 @@
 use super::classes::{Classes, Decided};
 use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
 use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Value};
+use super::members;
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
-use super::outline;
 use super::pairs::Pairs;
 use super::pattern::{self, Form, Limits};
 use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
@@ -203,7 +203,7 @@ pub(crate) fn evaluate(
         return;
     }
     let first = holding.len();
-    let mut run = Run { program, scratch, event, audit, outline: outline::ANY, seen: Vec::new() };
+    let mut run = Run { program, scratch, event, audit, members: 0, seen: Vec::new() };
     let decided = run.find_candidates();
     holding.extend_from_slice(&decided.holding);
     let mut undecided = std::mem::take(&mut run.scratch.candidates);
@@ -235,8 +235,8 @@ struct Run<'r, 'e> {
     scratch: &'r mut Scratch,
     event: &'r Event<'e>,
     audit: &'r dyn AuditFields,
-    /// The event's outline.
-    outline: u64,
+    /// The members that the event has.
+    members: u16,
     /// What the event has of those of the program's views that have been asked for, decoded once.
     seen: Vec<Seen<'e>>,
 }
@@ -253,21 +253,21 @@ impl<'e> Run<'_, 'e> {
     /// What the classes of the event's values decide.
     fn find_candidates(&mut self) -> Arc<Decided> {
         let program = self.program;
-        let members = outline::members_of_event(self.event);
+        let members = members::of_event(self.event);
         if let Some(decided) = self.scratch.classes.gather(program, self.event, self.audit, members) {
-            self.outline = decided.outline;
+            self.members = decided.members;
             return decided;
         }
         let mut classes = std::mem::take(&mut self.scratch.classes);
         classes.classify(program, &mut |predicate| {
             if predicate == NONE {
-                return outline::may_have_extra(program, self.event);
+                return members::may_have_extra(program, self.event);
             }
             program.predicate(predicate).is_some_and(|predicate| self.test_now(predicate))
         });
         self.scratch.classes = classes;
         if let Some(decided) = self.scratch.classes.decided() {
-            self.outline = decided.outline;
+            self.members = decided.members;
             return decided;
         }
         self.decide_by_classes()
@@ -277,26 +277,26 @@ impl<'e> Run<'_, 'e> {
     #[inline(never)]
     fn decide_by_classes(&mut self) -> Arc<Decided> {
         let program = self.program;
-        self.outline = outline::of_event(program, self.event, self.audit);
+        self.members = members::all_of_event(program, self.event);
         let (mut holding, mut undecided) = (Vec::new(), Vec::new());
-        for (tree, outline) in (0u32..).zip(&program.outlines) {
-            if self.outline & !outline != 0 {
+        for (tree, needed) in (0u32..).zip(&program.members) {
+            if needed & !self.members != 0 {
                 continue;
             }
-            match self.reduce(tree) {
-                (Answer::Yes, _) => holding.push(tree),
-                (Answer::No, _) => {}
-                (Answer::Unknown, rest) => undecided.push((tree, rest.into())),
+            match self.decide(program.tree(tree), Stage::Class) {
+                Answer::Yes => holding.push(tree),
+                Answer::No => {}
+                Answer::Unknown => undecided.push((tree, self.what_is_left(tree).into())),
             }
         }
         let (holding, undecided) = (holding.into(), undecided.into());
-        let decided = Arc::new(Decided { outline: self.outline, holding, undecided });
+        let decided = Arc::new(Decided { members: self.members, holding, undecided });
         self.scratch.classes.remember(Arc::clone(&decided));
         decided
     }
 
-    /// What the classes of the event's values say of a tree, and the operations on which it depends if they leave it open.
-    fn reduce(&mut self, tree: u32) -> (Answer, Vec<Operation>) {
+    /// The operations on which a tree depends that the classes of the event's values leave open.
+    fn what_is_left(&mut self, tree: u32) -> Vec<Operation> {
         let operations = self.program.tree(tree);
         let mut rest = Vec::new();
         // Each with where it stands in what is left.
@@ -317,8 +317,7 @@ impl<'e> Run<'_, 'e> {
             if answer == Answer::Unknown {
                 rest.push(operation);
             }
-            loop {
-                let Some(&(all, end, start)) = groups.last() else { return (answer, rest) };
+            while let Some(&(all, end, start)) = groups.last() {
                 if answer == Answer::decisive(all) {
                     at = end;
                     rest.truncate(start);
@@ -338,7 +337,7 @@ impl<'e> Run<'_, 'e> {
                 groups.pop();
             }
         }
-        (Answer::No, rest)
+        rest
     }
 
     /// Gives the values of a field that is known at once to `each`, until it returns true. Returns whether
@@ -443,7 +442,7 @@ impl<'e> Run<'_, 'e> {
         if let Some(holds) = self.scratch.classes.answer(predicate.place) {
             return if holds { Answer::Yes } else { Answer::No };
         }
-        if self.outline & !predicate.outline != 0 {
+        if predicate.members & !self.members != 0 {
             return Answer::No;
         }
         if predicate.stage > stage {
