@@ -19,7 +19,7 @@ const MAX_PARTS: usize = 4096;
 const MAX_ARRAYS: usize = 8;
 
 /// Where a field's values are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lookup {
     Audit(AuditField),
     View(View),

@@ -165,7 +165,15 @@ pub struct Alert {
 #[derive(Debug, Default)]
 pub struct State {
     groups: Vec<Groups>,
+    /// For each correlation the first that groups just like it, if it groups events of all rules alike.
+    alike: Vec<Option<usize>>,
     due: Vec<Place>,
+    /// The keys of the event's groups, by the first correlation that groups so.
+    keys: Vec<(usize, Option<u64>)>,
+    /// Room for what is hashed.
+    hashed: Vec<u8>,
+    /// Room for what the event adds to a window.
+    entries: Vec<Entry>,
     /// Stands in for the identifier of requests that have none.
     requests: u64,
     /// Set while it is being changed: found set, what changed it was cut short.
@@ -222,7 +230,11 @@ impl Correlations {
         }
         let Some(time) = time::of_event(event) else { return };
         state.changing = true;
-        state.groups.resize_with(self.list.len(), Groups::default);
+        if state.groups.len() != self.list.len() {
+            state.groups.resize_with(self.list.len(), Groups::default);
+            state.alike = self.alike();
+        }
+        state.keys.clear();
         state.requests += 1;
         let request = match event.text(Member::AuditId) {
             Some(id) => hash_of(&id.decode()),
@@ -252,21 +264,21 @@ impl Correlations {
         if seen.rules & !SHARE == 0 {
             return None;
         }
-        let groups = state.groups.get_mut(number as usize)?;
         let mut alert = None;
         for (at, rules) in correlation.apart(seen.rules) {
-            let Some(key) = correlation.key(seen, at, &mut state.cut_short) else { continue };
-            let entries = correlation.entries(seen, rules, &mut state.cut_short);
-            if entries.is_empty() {
+            let Some(key) = self.key(state, number, seen, at) else { continue };
+            correlation.entries(state, seen, rules);
+            if state.entries.is_empty() {
                 continue;
             }
             let shape = &correlation.shape;
+            let groups = state.groups.get_mut(number as usize)?;
             let window = groups.window(key, self.limit, shape, seen.time)?;
             if !window.admits(seen.time, shape.span) {
                 continue;
             }
             let mut changed = false;
-            entries.into_iter().for_each(|entry| changed |= window.add(shape, entry));
+            state.entries.drain(..).for_each(|entry| changed |= window.add(shape, entry));
             if !changed || window.is_quiet(shape.span) {
                 continue;
             }
@@ -289,6 +301,35 @@ impl Correlations {
         }
         alert
     }
+
+    /// What tells the event's group from others; none where it belongs to none.
+    fn key(&self, state: &mut State, number: u32, seen: &Seen<'_>, at: usize) -> Option<u64> {
+        let correlation = self.list.get(number as usize)?;
+        let alike = state.alike.get(number as usize).copied().flatten();
+        let known = alike.and_then(|alike| state.keys.iter().find(|(of, _)| *of == alike));
+        if let Some(&(_, key)) = known {
+            return key;
+        }
+        let lookups = correlation.group_by.iter().filter_map(|field| field.lookup(at));
+        let key = hash_of_fields(lookups, seen, &mut state.hashed, &mut state.cut_short);
+        if let Some(alike) = alike {
+            state.keys.push((alike, key));
+        }
+        key
+    }
+
+    /// For each correlation the first that groups just like it, if it groups events of all rules alike.
+    fn alike(&self) -> Vec<Option<usize>> {
+        let lookups = |correlation: &Correlation| -> Option<Vec<Lookup>> {
+            let only = |field: &GroupField| match field.lookups.as_slice() {
+                [only] => Some(only.clone()),
+                _ => None,
+            };
+            correlation.group_by.iter().map(only).collect()
+        };
+        let all: Vec<_> = self.list.iter().map(lookups).collect();
+        all.iter().map(|one| all.iter().position(|other| other == one).filter(|_| one.is_some())).collect()
+    }
 }
 
 /// An event, and what is known about it.
@@ -310,34 +351,31 @@ impl Correlation {
             .filter(|(_, rules)| rules & !SHARE != 0)
     }
 
-    /// What tells the event's group from others; none where it belongs to none.
-    fn key(&self, seen: &Seen<'_>, at: usize, cut_short: &mut bool) -> Option<u64> {
-        let lookups = self.group_by.iter().filter_map(|field| field.lookup(at));
-        hash_of_fields(lookups, seen, cut_short)
-    }
-
-    /// What the event adds to its group's window.
-    fn entries(&self, seen: &Seen<'_>, rules: u32, cut_short: &mut bool) -> Vec<Entry> {
+    /// Finds what the event adds to its group's window.
+    fn entries(&self, state: &mut State, seen: &Seen<'_>, rules: u32) {
+        let State { entries, hashed, cut_short, .. } = state;
+        entries.clear();
         let Seen { event, audit, time, request, .. } = *seen;
         let entry = Entry { time, key: request, value: 0.0, count: 1, rules };
         match (self.shape.kind, self.counted.as_slice()) {
             (Kind::EventCount | Kind::TemporalOrdered, _) => {
-                vec![Entry { value: f64::from(u8::from(rules & SHARE != 0)), ..entry }]
+                entries.push(Entry { value: f64::from(u8::from(rules & SHARE != 0)), ..entry });
             }
-            (Kind::Temporal, _) => (0..MAX_RULES as u32)
-                .filter(|at| rules >> at & 1 == 1)
-                .map(|at| Entry { key: at.into(), rules: 1 << at, ..entry })
-                .collect(),
+            (Kind::Temporal, _) => {
+                entries.extend((0..MAX_RULES as u32).filter(|at| rules >> at & 1 == 1).map(|at| Entry {
+                    key: at.into(),
+                    rules: 1 << at,
+                    ..entry
+                }))
+            }
             (Kind::ValueCount, [field]) => {
-                let mut entries = Vec::new();
                 *cut_short |= !field.values(event, audit, &mut |value| {
                     entries.push(Entry { key: hash_of(value), ..entry });
                 });
-                entries
             }
             (Kind::ValueCount, fields) => {
-                let key = hash_of_fields(fields.iter(), seen, cut_short);
-                key.map(|key| Entry { key, ..entry }).into_iter().collect()
+                let key = hash_of_fields(fields.iter(), seen, hashed, cut_short);
+                entries.extend(key.map(|key| Entry { key, ..entry }));
             }
             (_, fields) => {
                 let mut number = None;
@@ -346,11 +384,8 @@ impl Correlation {
                         number = number.or_else(|| super::pattern::number(value));
                     });
                 }
-                number
-                    .filter(|number| number.is_finite())
-                    .map(|value| Entry { value, ..entry })
-                    .into_iter()
-                    .collect()
+                let number = number.filter(|number| number.is_finite());
+                entries.extend(number.map(|value| Entry { value, ..entry }));
             }
         }
     }
@@ -412,22 +447,23 @@ fn hash_of(value: &[u8]) -> u64 {
 fn hash_of_fields<'l>(
     mut fields: impl Iterator<Item = &'l Lookup>,
     seen: &Seen<'_>,
+    hashed: &mut Vec<u8>,
     cut_short: &mut bool,
 ) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
+    hashed.clear();
     fields
         .all(|field| {
             let mut values = 0;
             *cut_short |= !field.values(seen.event, seen.audit, &mut |value| {
                 values += 1;
                 // Each value starts with its length, so that none can pass for two.
-                hasher.write_usize(value.len() + 1);
-                hasher.write(value);
+                hashed.extend_from_slice(&(value.len() + 1).to_le_bytes());
+                hashed.extend_from_slice(value);
             });
-            hasher.write_usize(0);
+            hashed.extend_from_slice(&0_usize.to_le_bytes());
             values > 0
         })
-        .then(|| hasher.finish())
+        .then(|| hash_of(hashed))
 }
 
 /// The beginning of a value, with an ellipsis where that is not all of it.
