@@ -55,7 +55,9 @@ impl<'a> Findings<'a> {
             self.add_level_and_tags(correlation);
             self.alerts.push((correlation, alert));
         }
-        self.sort_tags();
+        if !self.alerts.is_empty() {
+            self.sort_tags();
+        }
     }
 
     fn add_level_and_tags(&mut self, rule: &'a Rule) {

@@ -8,7 +8,7 @@
 //! What comes again is remembered as [`recent`](crate::recent) says.
 
 use super::compile::{Dimension, Operation, Program};
-use super::fields::{AuditField, AuditFields, AuditValue, Found, Reference, Source, View};
+use super::fields::{AuditField, AuditFields, AuditValue, Few, Found, Reference, Source, View};
 use crate::json::mixed;
 use crate::recent::{Recent, begin_part, end_part, push_part};
 use crate::record::{Event, Member};
@@ -217,8 +217,9 @@ impl Classes {
         self.values.clear();
         self.ends.clear();
         self.values.extend_from_slice(&members.to_le_bytes());
+        let few = audit.few();
         for dimension in &program.dimensions {
-            dimension.push_value(program, event, audit, &mut self.values);
+            dimension.push_value(program, event, audit, few, &mut self.values);
             self.ends.push(self.values.len());
         }
         self.together.get(0, &self.values)
@@ -330,10 +331,17 @@ impl Known {
 
 impl Dimension {
     /// Appends the event's value, such that no other event's looks the same.
-    fn push_value(&self, program: &Program, event: &Event<'_>, audit: &dyn AuditFields, out: &mut Vec<u8>) {
+    fn push_value(
+        &self,
+        program: &Program,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        few: Option<Few>,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         begin_part(out);
-        let form = self.push_bare_value(program, event, audit, out);
+        let form = self.push_bare_value(program, event, audit, few, out);
         end_part(out, start, form as u8);
     }
 
@@ -343,9 +351,9 @@ impl Dimension {
         program: &Program,
         event: &Event<'_>,
         audit: &dyn AuditFields,
+        few: Option<Few>,
         out: &mut Vec<u8>,
     ) -> Form {
-        let few = audit.few();
         let member = match self.together {
             Together::User => Some(Member::User),
             Together::ImpersonatedUser => Some(Member::ImpersonatedUser),

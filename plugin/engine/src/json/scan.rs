@@ -59,7 +59,7 @@ pub(crate) fn skip_whitespace(src: &[u8], mut pos: usize) -> usize {
 /// Skips a string whose opening quote is at `pos - 1`; returns the offset just past the closing one.
 ///
 /// `high_bits` gathers bytes, so that its top bits tell whether any was not ASCII.
-#[inline]
+#[inline(always)]
 pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     loop {
         while let Some(w) = word(src, pos) {

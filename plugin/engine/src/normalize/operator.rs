@@ -10,6 +10,7 @@
 //! The names in it are whatever somebody called a binding, so the reason is read by its grammar, from its
 //! first byte to its last; nothing is searched for in it.
 
+use crate::json::position;
 use crate::record::{Event, User};
 use std::borrow::Cow;
 
@@ -72,13 +73,11 @@ impl OperatorType {
             return if name.is_empty() { Self::Anonymous } else { Self::User };
         };
         if let Some(account) = rest.strip_prefix(b"serviceaccount:") {
-            let mut parts = account.split(|&byte| byte == b':');
-            return match (parts.next(), parts.next(), parts.next()) {
-                (Some(namespace), Some(name), None) if !namespace.is_empty() && !name.is_empty() => {
-                    Self::ServiceAccount
-                }
-                _ => Self::User,
-            };
+            // A namespace, and behind the one colon a name.
+            let colon = position(account, b':').unwrap_or_default();
+            let name = account.get(colon + 1..).unwrap_or_default();
+            let is_one = colon > 0 && !name.is_empty() && position(name, b':').is_none();
+            return if is_one { Self::ServiceAccount } else { Self::User };
         }
         if let Some(node) = rest.strip_prefix(b"node:") {
             return if node.is_empty() { Self::User } else { Self::Node };
