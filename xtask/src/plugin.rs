@@ -232,7 +232,7 @@ fn rust_flags(
         "-Clink-arg=--gc-sections".to_owned(),
         "-Clink-arg=--strip-all".to_owned(),
         // Inlining as at `opt-level = "s"`, all but: beyond this, modules grow and frames with them, and no event is cheaper.
-        "-Cllvm-args=--inline-threshold=60".to_owned(),
+        "-Cllvm-args=--inline-threshold=40".to_owned(),
         // For `reencode`, which finds the stack pointer by this and takes the export away again.
         format!("-Clink-arg=--export={STACK_POINTER}"),
     ];
