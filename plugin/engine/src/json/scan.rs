@@ -72,7 +72,10 @@ pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Re
         }
         match src.get(pos) {
             Some(b'"') => return Ok(pos + 1),
-            Some(b'\\') => pos = skip_escape(src, pos)?,
+            Some(b'\\') => match src.get(pos + 1) {
+                Some(b'"' | b'\\' | b'n') => pos += 2,
+                _ => pos = skip_escape(src, pos)?,
+            },
             Some(0..=0x1f) => return fail(pos, "no control character in a string"),
             Some(0x80..) => {
                 *high_bits |= HIGH;
@@ -186,7 +189,7 @@ impl Nesting {
     }
 }
 
-/// From the opening quote of a key to the colon.
+/// From a key, whitespace aside, to the colon behind it.
 #[inline(always)]
 fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     // The compact form has no spaces.
@@ -212,7 +215,7 @@ fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Er
 pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     let mut nesting = Nesting::default();
     loop {
-        // Here a value is due.
+        // Here a value is due, whitespace aside.
         match src.get(pos) {
             Some(b'"') => pos = skip_string(src, pos + 1, high_bits)?,
             Some(b'{') => {
@@ -221,7 +224,7 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
                     pos += 1;
                 } else {
                     nesting.open(true);
-                    pos = skip_whitespace(src, skip_key(src, pos, high_bits)? + 1);
+                    pos = skip_key(src, pos, high_bits)? + 1;
                     continue;
                 }
             }
@@ -233,6 +236,10 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
                     nesting.open(false);
                     continue;
                 }
+            }
+            Some(b' ' | b'\n' | b'\r' | b'\t') => {
+                pos = skip_whitespace(src, pos + 1);
+                continue;
             }
             Some(b't') if src.get(pos..pos + 4) == Some(b"true") => pos += 4,
             Some(b'f') if src.get(pos..pos + 5) == Some(b"false") => pos += 5,
@@ -247,11 +254,11 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
             }
             match (src.get(pos), nesting.in_object()) {
                 (Some(b','), true) => {
-                    pos = skip_whitespace(src, skip_key(src, pos + 1, high_bits)? + 1);
+                    pos = skip_key(src, pos + 1, high_bits)? + 1;
                     break;
                 }
                 (Some(b','), false) => {
-                    pos = skip_whitespace(src, pos + 1);
+                    pos += 1;
                     break;
                 }
                 (Some(b'}'), true) | (Some(b']'), false) => {
