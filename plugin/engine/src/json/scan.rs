@@ -189,7 +189,7 @@ impl Nesting {
     }
 }
 
-/// From a key, whitespace aside, to the colon behind it.
+/// From a key, whitespace aside, to behind its colon.
 #[inline(always)]
 fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     // The compact form has no spaces.
@@ -200,13 +200,18 @@ fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Er
         }
     }
     pos = skip_string(src, pos + 1, high_bits)?;
+    skip_colon(src, pos)
+}
+
+#[inline(always)]
+fn skip_colon(src: &[u8], mut pos: usize) -> Result<usize, Error> {
     if src.get(pos) != Some(&b':') {
         pos = skip_whitespace(src, pos);
         if src.get(pos) != Some(&b':') {
             return fail(pos, "a colon");
         }
     }
-    Ok(pos)
+    Ok(pos + 1)
 }
 
 /// Skips the value that starts exactly at `pos`; returns the offset just past it.
@@ -214,17 +219,28 @@ fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Er
 /// `high_bits` is as for [`skip_string`].
 pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     let mut nesting = Nesting::default();
-    loop {
+    'value: loop {
         // Here a value is due, whitespace aside.
         match src.get(pos) {
-            Some(b'"') => pos = skip_string(src, pos + 1, high_bits)?,
+            Some(b'"') => {
+                pos = skip_string(src, pos + 1, high_bits)?;
+                // A member that is a string has mostly another behind it.
+                while nesting.in_object() && src.get(pos..pos + 2) == Some(b",\"") {
+                    pos = skip_string(src, pos + 2, high_bits)?;
+                    if src.get(pos..pos + 2) != Some(b":\"") {
+                        pos = skip_colon(src, pos)?;
+                        continue 'value;
+                    }
+                    pos = skip_string(src, pos + 2, high_bits)?;
+                }
+            }
             Some(b'{') => {
                 pos = skip_whitespace(src, pos + 1);
                 if src.get(pos) == Some(&b'}') {
                     pos += 1;
                 } else {
                     nesting.open(true);
-                    pos = skip_key(src, pos, high_bits)? + 1;
+                    pos = skip_key(src, pos, high_bits)?;
                     continue;
                 }
             }
@@ -254,7 +270,7 @@ pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Res
             }
             match (src.get(pos), nesting.in_object()) {
                 (Some(b','), true) => {
-                    pos = skip_key(src, pos + 1, high_bits)? + 1;
+                    pos = skip_key(src, pos + 1, high_bits)?;
                     break;
                 }
                 (Some(b','), false) => {
