@@ -4,7 +4,7 @@
 //! the parameter counts only where kube-apiserver heeds it.
 
 use super::command::parameters;
-use crate::json::{self, Raw};
+use crate::json::{self, Raw, position, position_of_pair};
 use crate::policy::Level;
 use crate::record::{Event, Member};
 
@@ -39,7 +39,9 @@ fn query_asks(event: &Event<'_>) -> bool {
     let Some(uri) = event.text(Member::RequestUri) else { return false };
     let uri = uri.decode();
     // Nearly no request has the parameter, and looking for it is cheaper than taking the query apart.
-    uri.contains(&b'?') && parameters(&uri).any(|(name, value)| name == b"dryRun" && value == b"All")
+    let may_have_it = position(&uri, b'?').is_some()
+        && (position_of_pair(&uri, *b"yR", false).is_some() || position(&uri, b'%').is_some());
+    may_have_it && parameters(&uri).any(|(name, value)| name == b"dryRun" && value == b"All")
 }
 
 #[cfg(test)]

@@ -79,8 +79,10 @@ impl Index {
         key.clear();
         key.extend_from_slice(&user.to_le_bytes());
         let ObjectRef { api_group, resource, subresource, namespace, name, .. } = reference;
-        let name = if self.resources.names.is_empty() { Text::default() } else { *name };
-        for part in [verb(event), *api_group, *resource, *subresource, *namespace, name] {
+        // Most names are not among those that the policy has, and these are all the same to it.
+        let name = self.resources.name(*name).map_or(0, |number| number + 1);
+        key.extend_from_slice(&name.to_le_bytes());
+        for part in [verb(event), *api_group, *resource, *subresource, *namespace] {
             push_part(key, 0, part.raw());
         }
         true
@@ -401,7 +403,7 @@ impl Resources {
             subresource.filter(|_| has_subresource).map(|subresource| (ANY, subresource)),
         ];
         let group = self.groups.get(&reference.api_group.decode());
-        let name = if self.names.is_empty() { None } else { self.names.get(&name.decode()) };
+        let name = self.name(name);
         for group in [Some(ANY), group].into_iter().flatten() {
             for (resource, subresource) in forms.into_iter().flatten() {
                 for name in [Some(ANY), name].into_iter().flatten() {
@@ -412,6 +414,11 @@ impl Resources {
             }
         }
         Ok(())
+    }
+
+    /// The number of a name that some rule asks for.
+    fn name(&self, name: Text<'_>) -> Option<u32> {
+        if self.names.is_empty() { None } else { self.names.get(&name.decode()) }
     }
 }
 
