@@ -57,38 +57,51 @@ impl Index {
         memory: &mut Memory,
     ) -> Result<Option<usize>, Undecided> {
         let Memory { rules, key } = memory;
-        let known = self.write_key(event, key);
+        let object = event.object_ref.as_ref().map(|reference| self.object(event, reference));
+        let known = self.write_key(event, object, key);
         if known && let Some(rule) = rules.get(0, key) {
             return Ok(rule);
         }
-        let rule = self.look_up(event)?;
+        let rule = self.look_up(event, object)?;
         if known {
             rules.put(0, key, rule);
         }
         Ok(rule)
     }
 
-    /// Writes down all that the answer depends on, if that can be told without decoding a path.
-    fn write_key(&self, event: &Event<'_>, key: &mut Vec<u8>) -> bool {
-        let (Some(user), Some(reference)) = (event.number(Member::User), &event.object_ref) else {
+    /// The namespace and the name of the request's object.
+    fn object<'a>(&self, event: &Event<'a>, reference: &ObjectRef<'a>) -> (Text<'a>, Text<'a>) {
+        if !self.asks_path(event, reference) {
+            return (reference.namespace, reference.name);
+        }
+        let path = path(event);
+        (namespace(reference, &path), name(event, reference, &path))
+    }
+
+    /// Writes down all that the answer depends on, if that is short.
+    fn write_key(&self, event: &Event<'_>, object: Option<(Text<'_>, Text<'_>)>, key: &mut Vec<u8>) -> bool {
+        let (Some(user), Some(reference), Some((namespace, name))) =
+            (event.number(Member::User), &event.object_ref, object)
+        else {
             return false;
         };
-        if self.asks_path(event, reference) {
-            return false;
-        }
         key.clear();
         key.extend_from_slice(&user.to_le_bytes());
-        let ObjectRef { api_group, resource, subresource, namespace, name, .. } = reference;
         // Most names are not among those that the policy has, and these are all the same to it.
-        let name = self.resources.name(*name).map_or(0, |number| number + 1);
+        let name = self.resources.name(name).map_or(0, |number| number + 1);
         key.extend_from_slice(&name.to_le_bytes());
-        for part in [verb(event), *api_group, *resource, *subresource, *namespace] {
+        let ObjectRef { api_group, resource, subresource, .. } = *reference;
+        for part in [verb(event), api_group, resource, subresource, namespace] {
             push_part(key, 0, part.raw());
         }
         true
     }
 
-    fn look_up(&self, event: &Event<'_>) -> Result<Option<usize>, Undecided> {
+    fn look_up(
+        &self,
+        event: &Event<'_>,
+        object: Option<(Text<'_>, Text<'_>)>,
+    ) -> Result<Option<usize>, Undecided> {
         let verb = self.verbs.row(verb(event));
         let mut groups = Union::new(self.groups.any);
         let user = if is_there(&event.user) {
@@ -97,11 +110,13 @@ impl Index {
         } else {
             self.users.any
         };
-        match &event.object_ref {
-            Some(reference) => {
+        match event.object_ref.as_ref().zip(object) {
+            Some((reference, (namespace, name))) => {
                 let mut resources = Union::new(self.resources.any);
-                let namespace = self.add_resources(event, reference, &mut resources)?;
-                Ok(self.rows.first_common([verb, user, namespace], [&groups, &resources]))
+                self.resources.add(reference, name, &mut resources)?;
+                Ok(self
+                    .rows
+                    .first_common([verb, user, self.namespaces.row(namespace)], [&groups, &resources]))
             }
             None if self.paths.is_empty() => {
                 Ok(self.rows.first_common([verb, user, self.paths.any], [&groups, &groups]))
@@ -123,23 +138,6 @@ impl Index {
             }
         }
         Ok(())
-    }
-
-    /// Adds the rows of the event's resource; returns the row of its namespace.
-    fn add_resources(
-        &self,
-        event: &Event<'_>,
-        reference: &ObjectRef<'_>,
-        rows: &mut Union,
-    ) -> Result<Row, Undecided> {
-        let (namespace, name) = if self.asks_path(event, reference) {
-            let path = path(event);
-            (namespace(reference, &path), name(event, reference, &path))
-        } else {
-            (reference.namespace, reference.name)
-        };
-        self.resources.add(reference, name, rows)?;
-        Ok(self.namespaces.row(namespace))
     }
 
     /// Whether the path has to be decoded. Whether the body has completed namespace and name matters only where the
