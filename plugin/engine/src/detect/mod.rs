@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! Sigma text ─▶ rule, condition, modifier ─▶ compile ─▶ Program
-//!                                                         │
+//!     what build.rs has compiled ─▶ written ────┘         │
 //!                              event, audit.* ─▶ evaluate ┴─▶ the rules that hold
 //! ```
 //!
 //! [`fields`] says what a field of a rule names, `modifier` what a value means, and `compile` how rules
-//! become one structure that is put to an event as a whole. `correlation` follows the rules that hold from event to
+//! become one structure that is put to an event as a whole. `written` is how the built-in rules, compiled when the engine
+//! was built, come to be among them. `correlation` follows the rules that hold from event to
 //! event.
 //!
 //! Rules are those of the Sigma specification 2.1 for `product: kubernetes`, `service: audit`. Where it
