@@ -140,6 +140,15 @@ pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
     }
 }
 
+/// Whether a short text stands at `pos`. Two words tell that of up to 16 bytes, without a call.
+#[inline(always)]
+pub(crate) fn stands_at(src: &[u8], pos: usize, text: &[u8]) -> bool {
+    let Some(found) = src.get(pos..pos + text.len()) else { return false };
+    found.first_chunk::<8>() == text.first_chunk()
+        && found.last_chunk::<8>() == text.last_chunk()
+        && (matches!(text.len(), 8..=16) || found == text)
+}
+
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.
 #[inline]
 pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
@@ -195,6 +204,18 @@ mod tests {
             byte: u8,
         ) {
             prop_assert_eq!(position(&text, byte), text.iter().position(|&b| b == byte));
+            for pos in 0..=text.len() {
+                for end in pos..=text.len() {
+                    prop_assert!(stands_at(&text, pos, &text[pos..end]));
+                    let mut changed = text[pos..end].to_vec();
+                    changed.push(byte);
+                    prop_assert_eq!(stands_at(&text, pos, &changed), text[pos..].starts_with(&changed));
+                    if let Some(one) = changed.get_mut((end - pos) / 2) {
+                        *one ^= 1;
+                    }
+                    prop_assert_eq!(stands_at(&text, pos, &changed), text[pos..].starts_with(&changed));
+                }
+            }
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
                 position_in_either_case(&text, lower),

@@ -5,7 +5,7 @@
 
 use super::familiar::{self, Familiar, Known};
 use super::{Name, TopLevel, Unreadable, tail};
-use crate::json::{self, Kind, Raw, Text, skip_string};
+use crate::json::{self, Kind, Raw, Text, skip_string, stands_at};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -264,7 +264,7 @@ impl<'a> ObjectRef<'a> {
         let mut pos = start;
         for (name, text) in NAMES.iter().zip(&mut texts) {
             let value = pos + 1 + name.len();
-            if src.get(pos + 1..value) != Some(name) {
+            if !stands_at(src, pos + 1, name) {
                 continue;
             }
             pos = skip_string(src, value, high_bits).ok()?;

@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Text, stands_at, skip_string, skip_value, skip_whitespace};
 use std::ops::Range;
 
 /// A single pass over an object's members.
@@ -94,7 +94,7 @@ impl<'a> TopLevel<'a> {
     #[inline]
     pub(crate) fn next_name_if(&mut self, introduction: &[u8]) -> Option<Name<'a>> {
         let value = self.pos + introduction.len();
-        let found = self.src.get(self.pos..value) == Some(introduction);
+        let found = stands_at(self.src, self.pos, introduction);
         // After other members than the first there is a comma.
         if !found || self.first || matches!(self.src.get(value), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             return None;
