@@ -5,7 +5,6 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The bit that tells the cases of a letter apart.
 const CASE: u64 = ONES * 0x20;
-const QUOTES: u64 = every(b'"');
 const BACKSLASHES: u64 = every(b'\\');
 
 /// A word of that byte.
@@ -123,9 +122,9 @@ pub(crate) fn position_of_pair(text: &[u8], pair: [u8; 2], any_case: bool) -> Op
 #[inline]
 pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
     let is_plain = |word: u64| {
-        let special = below(word ^ QUOTES, 1) | below(word ^ BACKSLASHES, 1) | below(word, lowest);
+        let below_it = if lowest > b' ' { word.wrapping_sub(every(lowest)) } else { 0 };
         // The last character is followed by DEL, and that by what is not ASCII.
-        special | (word | word.wrapping_add(ONES)) & HIGH == 0
+        (special(word) | below_it | word | word.wrapping_add(ONES)) & HIGH == 0
     };
     let mut pos = 0;
     while let Some(word) = word(text, pos) {

@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, stands_at, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Text, skip_string, skip_value, skip_whitespace, stands_at};
 use std::ops::Range;
 
 /// A single pass over an object's members.
