@@ -12,7 +12,7 @@
 
 mod files;
 mod heap;
-#[cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", test))]
 mod memory;
 mod pool;
 mod wasi;

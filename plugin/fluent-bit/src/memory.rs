@@ -4,8 +4,8 @@
 ///
 /// # Safety
 /// At both addresses, so many bytes must be readable.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, length: usize) -> i32 {
+#[cfg_attr(target_arch = "wasm32", unsafe(export_name = "memcmp"))]
+unsafe extern "C" fn compare(left: *const u8, right: *const u8, length: usize) -> i32 {
     if length < 8 {
         for at in 0..length {
             // SAFETY: both have that byte, as the caller says.
@@ -53,4 +53,34 @@ unsafe fn words(start: *const u8) -> u128 {
 unsafe fn word(start: *const u8) -> u64 {
     // SAFETY: the caller's promise; nothing is asked of the alignment.
     u64::from_le(unsafe { start.cast::<u64>().read_unaligned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cmp::Ordering;
+
+    #[test]
+    fn memory_compares_as_slices_do() {
+        let text: Vec<u8> = (0..60).map(|at| b"aa\x7f\x80\xff"[at % 5]).collect();
+        for length in 0..text.len() {
+            let left = &text[..length];
+            let compared = |right: &[u8]| {
+                assert_eq!(right.len(), length);
+                // SAFETY: both have that length.
+                unsafe { compare(left.as_ptr(), right.as_ptr(), length) }.cmp(&0)
+            };
+            assert_eq!(compared(left), Ordering::Equal);
+            for at in 0..length {
+                for bit in [0x01, 0x80] {
+                    let mut right = left.to_vec();
+                    right[at] ^= bit;
+                    assert_eq!(compared(&right), left.cmp(&right), "{at} of {length}");
+                    // What differs later does not count.
+                    right[length - 1] ^= 0x42;
+                    assert_eq!(compared(&right), left.cmp(&right), "{at} of {length}, and the last");
+                }
+            }
+        }
+    }
 }
