@@ -720,6 +720,7 @@ impl<'a> Event<'a> {
 
     /// A member's value, unless it is absent or null.
     #[must_use]
+    #[inline(always)]
     pub fn get(&self, member: Member) -> Option<Raw<'a>> {
         if let (Member::RequestObject | Member::ResponseObject, Some(unread)) = (member, &self.unread) {
             return self.body_late(member, unread);
