@@ -152,3 +152,63 @@ impl<'b> Reader<'b> {
         made.pop().filter(|_| made.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nodes_come_back_as_they_were_written() {
+        for text in [
+            "a",
+            "'a'",
+            "[]",
+            "{}",
+            "- a\n- [b, {c: d}, []]\n- e: {}\n  f: 'no'\n",
+            "a: 1\nb: {c: [x, y], d: ~}\n? [k]\n: v\n",
+            crate::policy::builtin(crate::policy::DEFAULT).unwrap(),
+        ] {
+            let [node] = yaml::parse(text).unwrap().try_into().unwrap();
+            let mut writer = Writer::default();
+            writer.node(&node);
+            let mut reader = Reader(&writer.0);
+            assert_eq!(reader.node(), Some(node), "{text}");
+            assert!(reader.0.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tagged_string_comes_back_as_a_string() {
+        let [node] = yaml::parse("!!str 5").unwrap().try_into().unwrap();
+        let mut writer = Writer::default();
+        writer.node(&node);
+        assert_eq!(Reader(&writer.0).node().unwrap().str(), Some("5"));
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_and_texts_come_back_and_what_is_cut_off_does_not(
+            numbers in prop::collection::vec(any::<u32>().prop_map(|number| number >> (number % 32)), 1..20),
+            text in ".{0,200}",
+        ) {
+            let mut writer = Writer::default();
+            numbers.iter().for_each(|&number| writer.number(number as usize));
+            writer.text(text.as_bytes());
+            let mut reader = Reader(&writer.0);
+            for &number in &numbers {
+                prop_assert_eq!(reader.number(), Some(number as usize));
+            }
+            prop_assert_eq!(reader.str(), Some(text.as_str()));
+            let mut cut = Reader(&writer.0[..writer.0.len() - 1]);
+            prop_assert!(!(numbers.iter().all(|_| cut.number().is_some()) && cut.str().is_some()));
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Reader(&bytes).node();
+            let _ = Reader(&bytes).list(Reader::str);
+        }
+    }
+}
