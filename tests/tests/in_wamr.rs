@@ -158,6 +158,21 @@ fn wamr_at_the_default_sizes_takes_what_nests_as_deep_as_it_may() {
 }
 
 #[test]
+fn wamr_compiles_what_an_event_first_wants_beneath_a_list_as_well() {
+    // Nowhere is the stack deeper when an expression of a built-in rule is compiled.
+    let in_a_list = |event: Vec<u8>| {
+        [&br#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":["#[..], &event, b"]}"].concat()
+    };
+    let mut hosts =
+        hosts_with(Configuration { config: FileSet::default().load().unwrap(), files: FileSet::default() });
+    for record in log(3_000).into_iter().map(in_a_list) {
+        let mut answers = hosts.iter_mut().map(|(_, host)| filter(&mut **host, &record));
+        let expected = answers.next().unwrap();
+        assert!(answers.all(|answer| answer == expected), "{:.300}", String::from_utf8_lossy(&record));
+    }
+}
+
+#[test]
 fn wamr_goes_on_after_traps_with_a_whole_stack() {
     let mut host = wamr(&FileSet::default());
     let records = log(100);
