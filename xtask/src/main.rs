@@ -3,7 +3,7 @@
 //! Where things are:
 //!
 //! - [`plugin`] builds the WebAssembly module: [`toolchain`] finds a compiler that can, [`reencode`] turns what the
-//!   linker wrote into what the hosts read, `module_check` checks the result against what they promise and demand
+//!   linker wrote into what the hosts read, [`compact`] makes that shorter and [`interpreted`] faster, `module_check` checks the result against what they promise and demand
 //! - [`fuzz`] looks for inputs that the engine does not take
 //! - [`configs`] checks the configurations, dashboards and reports of `pipeline-configs`
 //! - [`page`] builds the page of the reports, and tries it in a browser
@@ -17,9 +17,11 @@
 
 mod bench;
 mod ci;
+mod compact;
 mod configs;
 mod demo;
 mod fuzz;
+mod interpreted;
 mod page;
 mod plugin;
 mod process;

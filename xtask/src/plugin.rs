@@ -1,7 +1,7 @@
 //! `cargo xtask plugin`: builds the modules that collectors load, into `target/plugin/`.
 //!
 //! ```text
-//! plugin/fluent-bit ─▶ rustc, wasm-ld ─▶ reencode ─▶ verify ─▶ target/plugin/audit_filter.wasm
+//! plugin/fluent-bit ─▶ rustc, wasm-ld ─▶ reencode ─▶ compact ─▶ interpreted ─▶ verify ─▶ target/plugin/audit_filter.wasm
 //! plugin/component ──▶ rustc, wasm-ld ─▶ componentize ───────▶ target/plugin/audit_filter.component.wasm
 //! ```
 //!
@@ -16,6 +16,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use wit_component::ComponentEncoder;
 
+use crate::compact;
+use crate::interpreted;
 use crate::reencode::{self, STACK_POINTER};
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace;
@@ -61,7 +63,7 @@ const COMPONENT: Product = Product {
 };
 
 fn finish_core(linked: &[u8], machine_paths: &[PathBuf]) -> Result<Vec<u8>> {
-    let module = reencode::finish(linked)?;
+    let module = interpreted::rewrite(&compact::compact(&reencode::finish(linked)?)?)?;
     verify::check(&module, machine_paths)?;
     check_size(module.len())?;
     Ok(module)

@@ -94,6 +94,8 @@ impl From<Unreadable> for Refused {
 impl Engine {
     /// A filter with that configuration.
     #[must_use]
+    // Not part of what reads the configuration, whose calls are the deepest there are.
+    #[inline(never)]
     pub fn new(config: Config) -> Self {
         Self { config, scratch: Scratch::default(), correlating: detect::State::default() }
     }

@@ -5,8 +5,8 @@
 //! records through, where it cannot make itself what a chat, an alert manager or a queue takes. All that happens to the record happens in the engine; this crate
 //! owns the addresses, the reading of configuration files through WASI, and nothing else.
 //!
-//! The module is single-threaded and its exports never call each other, which every `SAFETY` comment
-//! about [`State`] rests on.
+//! The module is single-threaded and no export is called while another has the state, which every `SAFETY`
+//! comment about [`State`] rests on.
 
 #![expect(unsafe_code, reason = "the ABI is addresses and lengths")]
 
@@ -47,7 +47,7 @@ static STATE: Global =
 ///
 /// Not a lock: a host that interrupts a call by a trap leaves it as it is, and the next call must work.
 fn with_state<R>(f: impl FnOnce(&mut State) -> R) -> R {
-    // SAFETY: the exports are the only callers, each calls once and none calls another, on one thread:
+    // SAFETY: the exports are the only callers, none calls another or this from within `f`, all on one thread:
     // no other reference to the state exists while `f` runs. One that a trap left behind is never used again.
     f(unsafe { &mut *STATE.0.get() })
 }
@@ -62,15 +62,20 @@ fn with_state<R>(f: impl FnOnce(&mut State) -> R) -> R {
 /// Where the configuration has an error, after printing each problem to standard error: Fluent Bit 4.1
 /// and later then refuses to start.
 #[unsafe(export_name = "_initialize")]
+// Not part of what calls it: `xtask` makes fast, at the price of bytes, what a record comes by.
+#[inline(never)]
 pub extern "C" fn initialize() {
     with_state(|state| {
         if state.engine.is_none() {
-            state.engine = Some(heap::tidily(|| Engine::new(load_config())));
+            let engine = heap::tidily(|| Engine::new(load_config()));
+            // There was none. The code to drop one would be kept in the frame beneath the deepest calls there are.
+            std::mem::forget(state.engine.replace(engine));
         }
     });
 }
 
 /// The configuration that the host's directories hold, or the defaults.
+#[inline(never)]
 fn load_config() -> Config {
     let loaded = files::load();
     for problem in &loaded.problems {
@@ -155,8 +160,11 @@ unsafe fn answer(
     record_len: usize,
     write: impl FnOnce(&mut Engine, &[u8], &mut Vec<u8>),
 ) -> *const c_char {
+    if with_state(|state| state.engine.is_none()) {
+        initialize();
+    }
     with_state(|state| {
-        let engine = state.engine.get_or_insert_with(|| Engine::new(load_config()));
+        let Some(engine) = &mut state.engine else { abort() };
         if std::mem::replace(&mut state.filtering, true) {
             engine.recover();
             std::mem::forget(std::mem::take(&mut state.output));

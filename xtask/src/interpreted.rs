@@ -1,0 +1,339 @@
+//! Rewrites a module so that an interpreter takes fewer steps through it. What functions compute stays the same.
+//!
+//! A compiler writes code for other compilers, to which the two sides of the arrow below are the same. The interpreter
+//! that Fluent Bit has, WAMR's fast one, makes instructions of its own when it loads a module: `local.get` and constants
+//! become operands, `local.set` the destination of what computes the value right before it, and none of them is a step
+//! any more. `local.tee` stays one, and every tenth step was one of them:
+//!
+//! ```text
+//! i32.add  local.tee 0   ─▶   i32.add  local.set 0  local.get 0
+//! ```
+//!
+//! That takes two bytes more, so it is done where records come by: in what the host's calls for each record lead to
+//! without `_initialize` or a table of functions in between. And only where the value is used before another block
+//! begins or the local gets another value: the interpreter would have to put it aside, in a larger frame.
+
+use std::convert::Infallible;
+
+use anyhow::{Result, anyhow};
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{CodeSection, Instruction, Module};
+use wasmparser::{ExternalKind, FunctionBody, Operator, OperatorsReader, Parser};
+use wasmparser::{ValidPayload, Validator};
+
+use module_check::outline::Outline;
+
+/// What a host calls once, before the first record.
+const START: &str = "_initialize";
+
+/// Makes a module of which an interpreter takes fewer steps.
+///
+/// # Errors
+///
+/// Where the bytes are no valid core module.
+pub(crate) fn rewrite(module: &[u8]) -> Result<Vec<u8>> {
+    let outline = Outline::read(module)?;
+    let functions = read(module)?;
+    let imported = outline.imports.iter().filter(|import| import.is_function).count();
+    let per_record = per_record(&outline, imported, &functions);
+    let mut rewritten = Module::new();
+    Rewriter { functions: functions.into_iter().zip(per_record) }
+        .parse_core_module(&mut rewritten, Parser::new(0), module)
+        .map_err(|error| anyhow!("cannot rewrite the module: {error}"))?;
+    Ok(rewritten.finish())
+}
+
+/// A function's body.
+struct Body<'a> {
+    operators: Vec<Operator<'a>>,
+    /// For each operator, how many values there are on the stack before it, and how many of them it does not touch.
+    stack: Vec<(u32, u32)>,
+}
+
+impl Body<'_> {
+    /// Whether the value that stays on the stack at this `local.tee` may as well be read from the local.
+    fn may_be_read_back(&self, tee: usize, local: u32) -> bool {
+        let (height, _) = self.stack[tee];
+        for (operator, (_, untouched)) in self.operators.iter().zip(&self.stack).skip(tee + 1) {
+            if *untouched < height && !matches!(operator, Operator::If { .. }) {
+                return true;
+            }
+            match operator {
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index }
+                    if *local_index == local =>
+                {
+                    return false;
+                }
+                Operator::Block { .. }
+                | Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Else
+                | Operator::End => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+/// Reads every function that is not imported.
+fn read(module: &[u8]) -> Result<Vec<Body<'_>>> {
+    let mut validator = Validator::new();
+    let mut functions = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let ValidPayload::Func(function, body) = validator.payload(&payload?)? else { continue };
+        let mut function = function.into_validator(Default::default());
+        let mut reader = body.get_binary_reader();
+        function.read_locals(&mut reader)?;
+        let mut reader = OperatorsReader::new(reader);
+        let mut body = Body { operators: Vec::new(), stack: Vec::new() };
+        while !reader.eof() {
+            let (operator, offset) = reader.read_with_offset()?;
+            let height = function.operand_stack_height();
+            let (takes, _) = operator.operator_arity(&function).unwrap_or_default();
+            body.stack.push((height, height.saturating_sub(takes)));
+            function.op(offset, &operator)?;
+            body.operators.push(operator);
+        }
+        functions.push(body);
+    }
+    Ok(functions)
+}
+
+/// Which functions the host's calls for a record lead to.
+fn per_record(outline: &Outline, imported: usize, functions: &[Body<'_>]) -> Vec<bool> {
+    let defined = |index: u32| usize::try_from(index).ok()?.checked_sub(imported);
+    let exported = outline.exports.iter().filter(|export| export.kind == ExternalKind::Func);
+    let (start, called): (Vec<_>, Vec<_>) = exported.partition(|export| export.name == START);
+    let start: Vec<u32> = start.iter().map(|export| export.index).collect();
+    let mut reached = vec![false; functions.len()];
+    let mut ahead: Vec<u32> = called.iter().map(|export| export.index).collect();
+    while let Some(index) = ahead.pop() {
+        let Some(function) = defined(index) else { continue };
+        if start.contains(&index) || std::mem::replace(&mut reached[function], true) {
+            continue;
+        }
+        ahead.extend(functions[function].operators.iter().filter_map(|operator| match operator {
+            Operator::Call { function_index } => Some(*function_index),
+            _ => None,
+        }));
+    }
+    reached
+}
+
+/// Writes each function anew.
+struct Rewriter<F> {
+    /// Those to come, in the module's order, and whether a record leads to it.
+    functions: F,
+}
+
+impl<'a, F: Iterator<Item = (Body<'a>, bool)>> Reencode for Rewriter<F> {
+    type Error = Infallible;
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        original: FunctionBody<'_>,
+    ) -> Result<(), Error> {
+        // The same module has as many of them.
+        let Some((body, true)) = self.functions.next() else {
+            return utils::parse_function_body(self, code, original);
+        };
+        let mut function = self.new_function_with_parsed_locals(&original)?;
+        for (at, operator) in body.operators.iter().enumerate() {
+            let computed = at.checked_sub(1).is_some_and(|last| computes(&body.operators[last]));
+            match *operator {
+                Operator::LocalTee { local_index } if computed && body.may_be_read_back(at, local_index) => {
+                    function.instruction(&Instruction::LocalSet(local_index));
+                    function.instruction(&Instruction::LocalGet(local_index));
+                }
+                _ => {
+                    function.instruction(&self.instruction(operator.clone())?);
+                }
+            }
+        }
+        code.function(&function);
+        Ok(())
+    }
+}
+
+/// Whether the interpreter lets the operator write its result where the `local.set` behind it says.
+fn computes(operator: &Operator<'_>) -> bool {
+    use Operator::*;
+    matches!(
+        operator,
+        I32Load { .. }
+            | I32Load8S { .. }
+            | I32Load8U { .. }
+            | I32Load16S { .. }
+            | I32Load16U { .. }
+            | I64Load { .. }
+            | I64Load8S { .. }
+            | I64Load8U { .. }
+            | I64Load16S { .. }
+            | I64Load16U { .. }
+            | I64Load32S { .. }
+            | I64Load32U { .. }
+            | I32Eqz
+            | I32Eq
+            | I32Ne
+            | I32LtS
+            | I32LtU
+            | I32GtS
+            | I32GtU
+            | I32LeS
+            | I32LeU
+            | I32GeS
+            | I32GeU
+            | I64Eqz
+            | I64Eq
+            | I64Ne
+            | I64LtS
+            | I64LtU
+            | I64GtS
+            | I64GtU
+            | I64LeS
+            | I64LeU
+            | I64GeS
+            | I64GeU
+            | I32Clz
+            | I32Ctz
+            | I32Popcnt
+            | I32Add
+            | I32Sub
+            | I32Mul
+            | I32DivS
+            | I32DivU
+            | I32RemS
+            | I32RemU
+            | I32And
+            | I32Or
+            | I32Xor
+            | I32Shl
+            | I32ShrS
+            | I32ShrU
+            | I32Rotl
+            | I32Rotr
+            | I64Clz
+            | I64Ctz
+            | I64Popcnt
+            | I64Add
+            | I64Sub
+            | I64Mul
+            | I64DivS
+            | I64DivU
+            | I64RemS
+            | I64RemU
+            | I64And
+            | I64Or
+            | I64Xor
+            | I64Shl
+            | I64ShrS
+            | I64ShrU
+            | I64Rotl
+            | I64Rotr
+            | I32WrapI64
+            | I64ExtendI32S
+            | I64ExtendI32U
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::Validator;
+
+    use super::rewrite;
+
+    /// The module's text, a function to each line, after rewriting.
+    fn rewritten(text: &str) -> Vec<String> {
+        let module = rewrite(&wat::parse_str(text).unwrap()).unwrap();
+        Validator::new().validate_all(&module).unwrap();
+        super::read(&module).unwrap().iter().map(super::tests::text).collect()
+    }
+
+    /// A body's operators by their names in the text format, with indices.
+    fn text(body: &super::Body<'_>) -> String {
+        use wasmparser::Operator::*;
+        let words = body.operators.iter().map(|operator| match operator {
+            LocalGet { local_index } => format!("get {local_index}"),
+            LocalSet { local_index } => format!("set {local_index}"),
+            LocalTee { local_index } => format!("tee {local_index}"),
+            Call { function_index } => format!("call {function_index}"),
+            I32Const { value } => format!("{value}"),
+            other => {
+                let name = format!("{other:?}");
+                name.split([' ', '{']).next().unwrap_or_default().to_lowercase()
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What becomes of one function that records come by, which has two `i32` parameters and no result.
+    fn body(code: &str) -> String {
+        let exported =
+            format!(r#"(module (memory 1) (func (export "audit_filter") (param i32 i32) {code}))"#);
+        rewritten(&exported).concat()
+    }
+
+    #[test]
+    fn what_is_kept_and_used_goes_to_its_local_at_once() {
+        for (code, expected) in [
+            (
+                "(drop (local.tee 0 (i32.add (local.get 0) (i32.const 1))))",
+                "get 0 1 i32add set 0 get 0 drop end",
+            ),
+            // The interpreter makes these two steps in either case.
+            ("(drop (local.tee 0 (local.get 1)))", "get 1 tee 0 drop end"),
+            (
+                "(drop (local.tee 0 (select (local.get 0) (local.get 1) (i32.const 1))))",
+                "get 0 get 1 1 select tee 0 drop end",
+            ),
+            // A condition is one more value that a block begins with.
+            ("(local.tee 0 (i32.ctz (local.get 0))) if end", "get 0 i32ctz tee 0 if end end"),
+            // The local has another value, or may have, by the time that this one is used.
+            (
+                "(drop (i32.add (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (local.tee 0 (local.get 1))))",
+                "get 0 1 i32add tee 0 get 1 tee 0 i32add drop end",
+            ),
+            (
+                "(drop (i32.add (local.tee 0 (i32.ctz (local.get 0))) (block (result i32) (local.get 1))))",
+                "get 0 i32ctz tee 0 block get 1 end i32add drop end",
+            ),
+            (
+                "(i32.store (local.tee 0 (i32.ctz (local.get 0))) (local.tee 1 (i32.ctz (local.get 0))))",
+                "get 0 i32ctz set 0 get 0 get 0 i32ctz set 1 get 1 i32store end",
+            ),
+        ] {
+            assert_eq!(body(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_record_leads_to_may_grow() {
+        const TEE: &str = "(drop (local.tee 0 (i32.add (local.get 0) (i32.const 1))))";
+        let text = format!(
+            r#"(module
+              (import "host" "call" (func (param i32)))
+              (func (export "audit_filter") (param i32) (call 0 (local.get 0)) (call 2 (local.get 0)) (call 3))
+              (func (param i32) (call 2 (local.get 0)) {TEE})
+              (func (export "_initialize") (call 4 (i32.const 0)))
+              (func (param i32) {TEE}))"#
+        );
+        assert_eq!(
+            rewritten(&text),
+            [
+                "get 0 call 0 get 0 call 2 call 3 end",
+                "get 0 call 2 get 0 1 i32add set 0 get 0 drop end",
+                "0 call 4 end",
+                "get 0 1 i32add tee 0 drop end",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        for bytes in [&b""[..], b"\0asm", b"not a module", b"\0asm\x0d\0\x01\0"] {
+            assert!(rewrite(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}
