@@ -13,6 +13,8 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+#[path = "src/buffer.rs"]
+mod buffer;
 #[path = "src/detect/mod.rs"]
 mod detect;
 #[path = "src/hash.rs"]

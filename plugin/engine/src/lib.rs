@@ -15,6 +15,7 @@ mod engine;
 pub mod explain;
 
 mod audit;
+mod buffer;
 pub mod detect;
 mod emit;
 pub mod normalize;

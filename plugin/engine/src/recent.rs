@@ -4,6 +4,7 @@
 //! by a hash, which proves nothing: keys are kept, and compared. Whoever makes up new keys all the time makes every event
 //! as dear as a first one, and pushes others out; the tables do not grow.
 
+use crate::buffer::Buffer;
 use crate::json::hash_of_words;
 
 /// How many places there are for keys with the same hash; the newest takes that of the oldest. A power of two.
@@ -61,25 +62,29 @@ impl<V: Clone> Recent<V> {
 }
 
 /// Appends a part of a key that has several, such that no other parts give the same key.
-pub(crate) fn push_part(key: &mut Vec<u8>, form: u8, part: &[u8]) {
-    key.extend_from_slice(&head_of_part(form, part.len()));
-    key.extend_from_slice(part);
+#[inline(always)]
+pub(crate) fn push_part(key: &mut Buffer, form: u8, part: &[u8]) {
+    key.push(&head_of_part(form, part.len()));
+    key.push(part);
 }
 
 /// Begins such a part, to which more is appended until it [ends](end_part).
-pub(crate) fn begin_part(key: &mut Vec<u8>) {
-    key.extend_from_slice(&[0; 4]);
+#[inline(always)]
+pub(crate) fn begin_part(key: &mut Buffer) {
+    key.push(&[0; 4]);
 }
 
 /// Ends a part that began where the key was so long.
-pub(crate) fn end_part(key: &mut [u8], start: usize, form: u8) {
-    let part = key.get_mut(start..).unwrap_or_default();
+#[inline(always)]
+pub(crate) fn end_part(key: &mut Buffer, start: usize, form: u8) {
+    let part = key.bytes_mut().get_mut(start..).unwrap_or_default();
     let length = part.len().saturating_sub(4);
     if let Some(head) = part.first_chunk_mut() {
         *head = head_of_part(form, length);
     }
 }
 
+#[inline(always)]
 fn head_of_part(form: u8, length: usize) -> [u8; 4] {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     (length << 8 | u32::from(form)).to_le_bytes()
@@ -112,9 +117,9 @@ mod tests {
     #[test]
     fn parts_of_a_key_are_told_from_one_another() {
         let key = |parts: &[(u8, &[u8])]| {
-            let mut key = Vec::new();
+            let mut key = Buffer::default();
             parts.iter().for_each(|(form, part)| push_part(&mut key, *form, part));
-            key
+            key.bytes().to_vec()
         };
         assert_ne!(key(&[(0, b"a"), (0, b"b")]), key(&[(0, b"ab")]));
         assert_ne!(key(&[(0, b"a"), (0, b"")]), key(&[(0, b"a")]));

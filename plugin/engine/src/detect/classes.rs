@@ -9,6 +9,7 @@
 
 use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Few, Found, Reference, Source, View};
+use crate::buffer::Buffer;
 use crate::json::mixed;
 use crate::recent::{Recent, begin_part, end_part, push_part};
 use crate::record::{Event, Member};
@@ -129,7 +130,7 @@ pub(crate) struct Classes {
     /// Where the combination stands or is to stand.
     place: usize,
     /// Those members, and the event's value in each dimension.
-    values: Vec<u8>,
+    values: Buffer,
     /// Where each of these ends.
     ends: Vec<usize>,
 }
@@ -144,7 +145,7 @@ impl Default for Classes {
             classes: Vec::new(),
             members: 0,
             place: 0,
-            values: Vec::new(),
+            values: Buffer::default(),
             ends: Vec::new(),
         }
     }
@@ -216,13 +217,13 @@ impl Classes {
         self.members = members;
         self.values.clear();
         self.ends.clear();
-        self.values.extend_from_slice(&members.to_le_bytes());
+        self.values.push(&members.to_le_bytes());
         let few = audit.few();
         for dimension in &program.dimensions {
             dimension.push_value(program, event, audit, few, &mut self.values);
             self.ends.push(self.values.len());
         }
-        self.together.get(0, &self.values)
+        self.together.get(0, self.values.bytes())
     }
 
     /// Finds the classes of the event's values. `test` says whether a test holds, or for [`NONE`] whether `user.extra` has
@@ -234,7 +235,7 @@ impl Classes {
         let mut start = size_of_val(&self.members);
         for (at, dimension) in program.dimensions.iter().enumerate() {
             let end = self.ends.get(at).copied().unwrap_or_default();
-            let class = self.class(at, values.get(start..end).unwrap_or_default(), dimension, test);
+            let class = self.class(at, values.bytes().get(start..end).unwrap_or_default(), dimension, test);
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
             start = end;
@@ -251,7 +252,7 @@ impl Classes {
             let known = combination.members == self.members && combination.classes[..] == self.classes[..];
             known.then(|| Arc::clone(&combination.decided))
         })?;
-        self.together.put(0, &self.values, Arc::clone(&decided));
+        self.together.put(0, self.values.bytes(), Arc::clone(&decided));
         Some(decided)
     }
 
@@ -262,7 +263,7 @@ impl Classes {
         if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();
         }
-        self.together.put(0, &self.values, Arc::clone(&decided));
+        self.together.put(0, self.values.bytes(), Arc::clone(&decided));
         self.combinations.swap(self.place, self.place ^ 1);
         if let Some(combination) = self.combinations.get_mut(self.place) {
             let classes = self.classes.as_slice().into();
@@ -337,7 +338,7 @@ impl Dimension {
         event: &Event<'_>,
         audit: &dyn AuditFields,
         few: Option<Few>,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) {
         let start = out.len();
         begin_part(out);
@@ -352,7 +353,7 @@ impl Dimension {
         event: &Event<'_>,
         audit: &dyn AuditFields,
         few: Option<Few>,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Form {
         let member = match self.together {
             Together::User => Some(Member::User),
@@ -365,19 +366,19 @@ impl Dimension {
         };
         if let Some(member) = member {
             if let Some(number) = event.number(member) {
-                out.extend_from_slice(&number.to_le_bytes());
+                out.push(&number.to_le_bytes());
                 return Form::Number;
             }
             if matches!(self.together, Together::User | Together::ImpersonatedUser | Together::UserAgent) {
                 let Some(raw) = event.get(member) else { return Form::Absent };
-                out.extend_from_slice(raw.0);
+                out.push(raw.0);
                 return Form::Raw;
             }
         }
         match (self.together, few) {
             (Together::Exec, Some(few)) if !few.has_exec => return Form::Absent,
             (Together::Few, Some(few)) => {
-                out.extend_from_slice(&few.values);
+                out.push(&few.values);
                 return Form::Few;
             }
             _ => {}
@@ -390,12 +391,12 @@ impl Dimension {
                         AuditValue::Integer(number) => push_part(out, b'i', &number.to_le_bytes()),
                         AuditValue::Bool(value) => push_part(out, b'b', &[u8::from(value)]),
                     });
-                    out.push(b'.');
+                    out.push(b".");
                 }
                 Some(&Source::View(view)) => match program.view(view).and_then(|view| view.value(event)) {
                     Some(Found::Text(text)) => push_part(out, b't', text.raw()),
                     Some(Found::Raw(raw)) => push_part(out, b'r', raw.0),
-                    None => out.push(b'-'),
+                    None => out.push(b"-"),
                 },
                 _ => {}
             }

@@ -191,6 +191,7 @@ impl Scratch {
 }
 
 /// Appends to `holding` the numbers of the trees that hold on the event, in ascending order.
+#[inline(always)]
 pub(crate) fn evaluate(
     program: &Program,
     scratch: &mut Scratch,
@@ -198,10 +199,23 @@ pub(crate) fn evaluate(
     audit: &dyn AuditFields,
     holding: &mut Vec<u32>,
 ) {
-    scratch.begin(program);
     if program.trees.is_empty() {
-        return;
+        scratch.limits = Limits::default();
+    } else {
+        evaluate_trees(program, scratch, event, audit, holding);
     }
+}
+
+/// The same where there are trees.
+#[inline(never)]
+fn evaluate_trees(
+    program: &Program,
+    scratch: &mut Scratch,
+    event: &Event<'_>,
+    audit: &dyn AuditFields,
+    holding: &mut Vec<u32>,
+) {
+    scratch.begin(program);
     let first = holding.len();
     let mut run = Run { program, scratch, event, audit, members: 0, seen: Vec::new() };
     let decided = run.find_candidates();
@@ -461,7 +475,13 @@ impl<'e> Run<'_, 'e> {
                     return false;
                 }
                 let mut limits = Limits::default();
-                let holds = self.values(*field, &mut |value| matches(matcher, value, &mut limits));
+                let holds = match self.program.field(*field).map(|field| &field.source) {
+                    // What most fields have, without a call for each value.
+                    Some(&Source::View(view)) => {
+                        self.see(view).is_some_and(|value| matches(matcher, value, &mut limits))
+                    }
+                    _ => self.values(*field, &mut |value| matches(matcher, value, &mut limits)),
+                };
                 self.scratch.limits.add(limits);
                 holds
             }

@@ -5,7 +5,7 @@
 //! larger than the rest of the engine.
 
 use super::literals;
-use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
+use crate::json::{equal_in_any_case, has_pair, position, position_in_either_case, position_of_pair};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -139,7 +139,10 @@ impl Pattern {
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         if let Form::AnyOf(_, pairs) = &self.form
             && !pairs.is_empty()
-            && pairs.iter().all(|pair| position_of_pair(text, *pair, !self.cased).is_none())
+            && !pairs.chunks(2).any(|two| match *two {
+                [one, other] => has_pair(text, [one, other], !self.cased),
+                _ => two.iter().any(|pair| has_pair(text, [*pair, *pair], !self.cased)),
+            })
         {
             return false;
         }

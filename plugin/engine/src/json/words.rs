@@ -92,30 +92,50 @@ fn last_word(text: &[u8]) -> Option<u64> {
 /// Where in `text` two bytes first stand one after the other; lower-case letters in either case if `any_case`.
 #[inline]
 pub(crate) fn position_of_pair(text: &[u8], pair: [u8; 2], any_case: bool) -> Option<usize> {
+    find_pair(text, pair, pair, any_case)
+}
+
+/// Whether one of two such pairs stands in `text`.
+#[inline]
+pub(crate) fn has_pair(text: &[u8], pairs: [[u8; 2]; 2], any_case: bool) -> bool {
+    let [first, second] = pairs;
+    find_pair(text, first, second, any_case).is_some()
+}
+
+/// Where the first of two pairs stands, in one pass for both.
+#[inline(always)]
+fn find_pair(text: &[u8], pair: [u8; 2], other: [u8; 2], any_case: bool) -> Option<usize> {
     let case = |byte: u8| if any_case && byte.is_ascii_lowercase() { CASE } else { 0 };
-    let [(first, first_case), (second, second_case)] = pair.map(|byte| (every(byte), case(byte)));
-    let differ = |one: u64, next: u64| (one | first_case) ^ first | (next | second_case) ^ second;
-    let (words, rest) = text.as_chunks::<8>();
-    // The byte before a word stands in its lowest bits; before the first, one that is no part of the pair.
-    let mut before = u64::from(!pair[0] & !case(pair[0]) as u8);
+    let words = |pair: [u8; 2]| pair.map(|byte| (every(byte), case(byte)));
+    let differ = |one: u64, next: u64, [(first, first_case), (second, second_case)]: [(u64, u64); 2]| {
+        (one | first_case) ^ first | (next | second_case) ^ second
+    };
+    let (sought, others) = (words(pair), words(other));
+    let Some(last) = text.len().checked_sub(9) else {
+        let is_there = |two: &&[u8; 2]| {
+            let [one, next] = two.map(u64::from);
+            [sought, others].iter().any(|pair| differ(one, next, *pair) & 0xff == 0)
+        };
+        return (0..text.len())
+            .find(|&at| text.get(at..).and_then(<[u8]>::first_chunk).as_ref().is_some_and(is_there));
+    };
     let mut pos = 0;
-    for &word in words {
-        let word = u64::from_le_bytes(word);
-        let found = below(differ(word << 8 | before, word), 1);
+    loop {
+        let nine: &[u8; 9] = text.get(pos..)?.first_chunk()?;
+        let (one, next) = (u64::from_le_bytes(*nine.first_chunk()?), u64::from_le_bytes(*nine.last_chunk()?));
+        let mut found = below(differ(one, next, sought), 1);
+        if pair != other {
+            found |= below(differ(one, next, others), 1);
+        }
         if found != 0 {
-            return (pos + (found.trailing_zeros() >> 3) as usize).checked_sub(1);
+            return Some(pos + (found.trailing_zeros() >> 3) as usize);
         }
-        before = word >> 56;
-        pos += 8;
-    }
-    for &byte in rest {
-        if differ(before, u64::from(byte)) & 0xff == 0 {
-            return pos.checked_sub(1);
+        if pos == last {
+            return None;
         }
-        before = u64::from(byte);
-        pos += 1;
+        // The last nine bytes may overlap those before, where nothing has been found.
+        pos = (pos + 8).min(last);
     }
-    None
 }
 
 /// Whether each byte is a visible ASCII character or, if `lowest` is one, a space, and none is a quote or a backslash.
@@ -228,6 +248,11 @@ mod tests {
                 prop_assert_eq!(
                     position_of_pair(&text, pair, any_case),
                     text.windows(2).position(|two| [folded(two[0]), folded(two[1])] == pair)
+                );
+                let other = [folded(byte), pair[0]];
+                prop_assert_eq!(
+                    has_pair(&text, [pair, other], any_case),
+                    text.windows(2).any(|two| [pair, other].contains(&[folded(two[0]), folded(two[1])]))
                 );
             }
             for lowest in [b' ', b'!'] {

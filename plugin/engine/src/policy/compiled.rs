@@ -11,6 +11,7 @@
 use super::matching::url_prefix;
 use super::model::{Entry, GroupResources, Rule};
 use super::request::{is_named_by_body, is_there, name, namespace, path, verb};
+use crate::buffer::Buffer;
 use crate::json::Text;
 use crate::recent::{Recent, push_part};
 use crate::record::{Event, Member, ObjectRef, User};
@@ -59,12 +60,12 @@ impl Index {
         let Memory { rules, key } = memory;
         let object = event.object_ref.as_ref().map(|reference| self.object(event, reference));
         let known = self.write_key(event, object, key);
-        if known && let Some(rule) = rules.get(0, key) {
+        if known && let Some(rule) = rules.get(0, key.bytes()) {
             return Ok(rule);
         }
         let rule = self.look_up(event, object)?;
         if known {
-            rules.put(0, key, rule);
+            rules.put(0, key.bytes(), rule);
         }
         Ok(rule)
     }
@@ -79,17 +80,17 @@ impl Index {
     }
 
     /// Writes down all that the answer depends on, if that is short.
-    fn write_key(&self, event: &Event<'_>, object: Option<(Text<'_>, Text<'_>)>, key: &mut Vec<u8>) -> bool {
+    fn write_key(&self, event: &Event<'_>, object: Option<(Text<'_>, Text<'_>)>, key: &mut Buffer) -> bool {
         let (Some(user), Some(reference), Some((namespace, name))) =
             (event.number(Member::User), &event.object_ref, object)
         else {
             return false;
         };
         key.clear();
-        key.extend_from_slice(&user.to_le_bytes());
+        key.push(&user.to_le_bytes());
         // Most names are not among those that the policy has, and these are all the same to it.
         let name = self.resources.name(name).map_or(0, |number| number + 1);
-        key.extend_from_slice(&name.to_le_bytes());
+        key.push(&name.to_le_bytes());
         let ObjectRef { api_group, resource, subresource, .. } = *reference;
         for part in [verb(event), api_group, resource, subresource, namespace] {
             push_part(key, 0, part.raw());
@@ -156,12 +157,12 @@ const REQUESTS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Memory {
     rules: Recent<Option<usize>>,
-    key: Vec<u8>,
+    key: Buffer,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { rules: Recent::new(REQUESTS), key: Vec::new() }
+        Self { rules: Recent::new(REQUESTS), key: Buffer::default() }
     }
 }
 
