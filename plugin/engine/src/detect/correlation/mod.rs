@@ -17,7 +17,8 @@
 //! - A condition is judged at each event that changes a window, over the window as it is then. What only the end of a
 //!   timespan could tell ("fewer than three in an hour") is not known here: such a condition holds at the first event.
 //! - After an alert, a group is quiet until a whole timespan has passed.
-//! - A request counts once, though it is logged at several stages.
+//! - A request counts once, though it is logged at several stages: what has the same `auditID` and was received at the
+//!   same time is one.
 //! - An event that lacks a field to group by belongs to no group, and one without the counted field does not count.
 //! - What has no `generate: true` is about its correlation alone: its rules, and correlations, say nothing by
 //!   themselves. Only a built-in rule is not silenced by somebody else's correlation.
@@ -40,7 +41,7 @@ pub(super) use read::{Correlating, Pending, read};
 
 use super::fields::AuditFields;
 use super::{Rule, RuleId};
-use crate::json;
+use crate::json::{self, hash_of_words, mixed};
 use crate::record::{Event, Member};
 use groups::Groups;
 use lookup::Lookup;
@@ -237,7 +238,12 @@ impl Correlations {
         state.keys.clear();
         state.requests += 1;
         let request = match event.text(Member::AuditId) {
-            Some(id) => hash_of(&id.decode()),
+            // Who makes a request may choose its identifier, the same for all, but not when it is received.
+            Some(id) => {
+                let received =
+                    event.get(Member::RequestReceivedTimestamp).map_or(0, |time| hash_of_words(time.0));
+                mixed(hash_of_words(id.raw()), received)
+            }
             None => state.requests,
         };
         // What fires may belong to a later one.

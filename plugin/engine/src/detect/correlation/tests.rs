@@ -186,6 +186,25 @@ fn a_request_counts_once() {
 }
 
 #[test]
+fn who_gives_all_requests_the_same_identifier_is_counted_all_the_same() {
+    // kube-apiserver takes the identifier from the request's `Audit-ID`, if it has one.
+    let three =
+        "{type: event_count, rules: [a], group-by: [user.username], timespan: 1m, condition: {gte: 3}}";
+    let received = |time: u32, stage: &str| {
+        let act = Act { request: Some(7), ..act(f64::from(time) + 0.5, "create", "jane", 1) };
+        let members =
+            format!(r#""stage":"{stage}","requestReceivedTimestamp":"2026-03-02T12:00:0{time}.000000Z""#);
+        json_of(&act, 0).replace(r#""stage":"ResponseComplete""#, &members)
+    };
+    let rules = with(three);
+    let mut stream = Stream::new(&rules);
+    let requests =
+        [(0, "ResponseStarted"), (0, "ResponseComplete"), (1, "ResponseComplete"), (2, "ResponseComplete")];
+    let alerts = requests.map(|(time, stage)| stream.json(&received(time, stage)).len());
+    assert_eq!(alerts, [0, 0, 0, 1]);
+}
+
+#[test]
 fn different_values_are_counted() {
     let of = |field: &str, gte: u32| {
         format!(
