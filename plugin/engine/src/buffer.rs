@@ -39,12 +39,24 @@ impl Buffer {
     /// Appends a piece.
     #[inline(always)]
     pub(crate) fn push(&mut self, piece: &[u8]) {
-        match self.bytes.get_mut(self.length..).and_then(|room| room.get_mut(..piece.len())) {
-            Some(room) => {
+        self.push_both([], piece);
+    }
+
+    /// Appends a piece whose length is known when this is compiled, and another.
+    #[inline(always)]
+    pub(crate) fn push_both<const N: usize>(&mut self, head: [u8; N], piece: &[u8]) {
+        let length = N + piece.len();
+        let room = self.bytes.get_mut(self.length..).and_then(|room| room.get_mut(..length));
+        match room.and_then(|room| room.split_first_chunk_mut()) {
+            Some((room_for_head, room)) if room.len() == piece.len() => {
+                *room_for_head = head;
                 room.copy_from_slice(piece);
-                self.length += piece.len();
+                self.length += length;
             }
-            None => self.push_growing(piece),
+            _ => {
+                self.push_growing(&head);
+                self.push_growing(piece);
+            }
         }
     }
 
@@ -71,8 +83,13 @@ mod tests {
             let (mut buffer, mut vector) = (Buffer::default(), Vec::new());
             for piece in pieces {
                 match piece {
-                    Some(piece) => {
+                    Some(piece) if piece.len() % 2 == 0 => {
                         buffer.push(&piece);
+                        vector.extend_from_slice(&piece);
+                    }
+                    Some(piece) => {
+                        buffer.push_both(*b"head", &piece);
+                        vector.extend_from_slice(b"head");
                         vector.extend_from_slice(&piece);
                     }
                     None => {

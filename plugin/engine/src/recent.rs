@@ -64,8 +64,7 @@ impl<V: Clone> Recent<V> {
 /// Appends a part of a key that has several, such that no other parts give the same key.
 #[inline(always)]
 pub(crate) fn push_part(key: &mut Buffer, form: u8, part: &[u8]) {
-    key.push(&head_of_part(form, part.len()));
-    key.push(part);
+    key.push_both(head_of_part(form, part.len()), part);
 }
 
 /// Begins such a part, to which more is appended until it [ends](end_part).

@@ -217,7 +217,7 @@ fn evaluate_trees(
 ) {
     scratch.begin(program);
     let first = holding.len();
-    let mut run = Run { program, scratch, event, audit, members: 0, seen: Vec::new() };
+    let mut run = Run { program, scratch, event, audit, members: 0, seen: None, more_seen: Vec::new() };
     let decided = run.find_candidates();
     holding.extend_from_slice(&decided.holding);
     let mut undecided = std::mem::take(&mut run.scratch.candidates);
@@ -252,7 +252,9 @@ struct Run<'r, 'e> {
     /// The members that the event has.
     members: u16,
     /// What the event has of those of the program's views that have been asked for, decoded once.
-    seen: Vec<Seen<'e>>,
+    seen: Option<Seen<'e>>,
+    /// Those beyond the first. Mostly there are none, and nothing is allocated.
+    more_seen: Vec<Seen<'e>>,
 }
 
 /// What the event has for a view.
@@ -261,6 +263,13 @@ struct Seen<'e> {
     found: Option<Decoded<'e>>,
     /// The pairs of bytes that it has, once somebody has asked.
     pairs: Option<Pairs>,
+}
+
+impl Seen<'_> {
+    fn value(&self) -> Option<Value<'_>> {
+        let (kind, text) = self.found.as_ref()?;
+        Some(Value { kind: *kind, text })
+    }
 }
 
 impl<'e> Run<'_, 'e> {
@@ -372,7 +381,7 @@ impl<'e> Run<'_, 'e> {
                 });
                 done
             }
-            Some(&Source::View(view)) => self.see(view).is_some_and(each),
+            Some(&Source::View(view)) => self.see(view).and_then(|seen| seen.value()).is_some_and(each),
             Some(Source::Groups) => self.event.user.groups.is_some_and(|groups| {
                 Value::with(groups, &mut *each)
                     || json::elements(groups).any(|group| Value::with(group, &mut *each))
@@ -382,15 +391,21 @@ impl<'e> Run<'_, 'e> {
     }
 
     /// What the view of the event has.
-    fn see(&mut self, view: u32) -> Option<Value<'_>> {
-        let known = self.seen.iter().position(|seen| seen.view == view);
-        let at = known.unwrap_or_else(|| {
+    fn see(&mut self, view: u32) -> Option<&mut Seen<'e>> {
+        let known = self.seen.iter().chain(&self.more_seen).position(|seen| seen.view == view);
+        if known.is_none() {
             let found = self.program.view(view).and_then(|view| view.value(self.event));
-            self.seen.push(Seen { view, found: found.map(Found::decode), pairs: None });
-            self.seen.len() - 1
-        });
-        let found = self.seen.get(at)?.found.as_ref();
-        found.map(|(kind, text)| Value { kind: *kind, text })
+            let seen = Seen { view, found: found.map(Found::decode), pairs: None };
+            if self.seen.is_none() {
+                self.seen = Some(seen);
+            } else {
+                self.more_seen.push(seen);
+            }
+        }
+        match known.unwrap_or(self.more_seen.len()) {
+            0 => self.seen.as_mut(),
+            beyond => self.more_seen.get_mut(beyond - 1),
+        }
     }
 
     /// The pairs of bytes that the one value of a field has, if it is short and has one value only.
@@ -398,9 +413,8 @@ impl<'e> Run<'_, 'e> {
         let Some(&Source::View(view)) = self.program.field(field).map(|field| &field.source) else {
             return Pairs::ANY;
         };
-        let short = self.see(view).is_some_and(|value| value.text.len() <= LONGEST_IN_PAIRS);
-        match self.seen.iter_mut().find(|seen| seen.view == view) {
-            Some(Seen { found: Some((_, text)), pairs, .. }) if short => {
+        match self.see(view) {
+            Some(Seen { found: Some((_, text)), pairs, .. }) if text.len() <= LONGEST_IN_PAIRS => {
                 *pairs.get_or_insert_with(|| Pairs::of(text))
             }
             _ => Pairs::ANY,
@@ -478,7 +492,8 @@ impl<'e> Run<'_, 'e> {
                 let holds = match self.program.field(*field).map(|field| &field.source) {
                     // What most fields have, without a call for each value.
                     Some(&Source::View(view)) => {
-                        self.see(view).is_some_and(|value| matches(matcher, value, &mut limits))
+                        let value = self.see(view).and_then(|seen| seen.value());
+                        value.is_some_and(|value| matches(matcher, value, &mut limits))
                     }
                     _ => self.values(*field, &mut |value| matches(matcher, value, &mut limits)),
                 };

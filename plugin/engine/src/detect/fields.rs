@@ -291,36 +291,53 @@ impl View {
     /// strings it does not keep, so those are looked up.
     #[inline]
     pub(crate) fn value<'a>(self, event: &Event<'a>) -> Option<Found<'a>> {
-        let (seen, is_odd, member, name): (Text<'a>, _, _, &[u8]) = match self {
+        let (seen, is_odd) = match self {
             Self::Top(member) => return event.get(member).map(Found::Raw),
             Self::ResponseCode => {
                 return event.raw_response_code().map(Found::Raw);
             }
-            Self::Username => (event.user.username, event.user.is_odd, Member::User, b"username"),
-            Self::Uid => (event.user.uid, event.user.is_odd, Member::User, b"uid"),
+            Self::Username => (event.user.username, event.user.is_odd),
+            Self::Uid => (event.user.uid, event.user.is_odd),
             Self::ImpersonatedUsername => {
                 let user = event.impersonated_user?;
-                (user.username, user.is_odd, Member::ImpersonatedUser, b"username")
+                (user.username, user.is_odd)
             }
             Self::Reference(part) => {
                 let reference = event.object_ref.as_ref()?;
-                let (seen, name): (_, &[u8]) = match part {
-                    Reference::Resource => (reference.resource, b"resource"),
-                    Reference::Namespace => (reference.namespace, b"namespace"),
-                    Reference::Name => (reference.name, b"name"),
-                    Reference::ApiGroup => (reference.api_group, b"apiGroup"),
-                    Reference::ApiVersion => (reference.api_version, b"apiVersion"),
-                    Reference::Subresource => (reference.subresource, b"subresource"),
+                let seen = match part {
+                    Reference::Resource => reference.resource,
+                    Reference::Namespace => reference.namespace,
+                    Reference::Name => reference.name,
+                    Reference::ApiGroup => reference.api_group,
+                    Reference::ApiVersion => reference.api_version,
+                    Reference::Subresource => reference.subresource,
                 };
-                (seen, reference.is_odd, Member::ObjectRef, name)
+                (seen, reference.is_odd)
             }
         };
         if !seen.is_empty() {
             return Some(Found::Text(seen));
         }
-        if !is_odd {
-            return None;
-        }
+        if is_odd { self.look_up(event) } else { None }
+    }
+
+    /// The value where it is no string, or an empty one. Out of line, where its names cost the others nothing: an
+    /// interpreter copies all constants of a function at each call.
+    #[cold]
+    #[inline(never)]
+    fn look_up<'a>(self, event: &Event<'a>) -> Option<Found<'a>> {
+        let (member, name): (_, &[u8]) = match self {
+            Self::Top(_) | Self::ResponseCode => return None,
+            Self::Username => (Member::User, b"username"),
+            Self::Uid => (Member::User, b"uid"),
+            Self::ImpersonatedUsername => (Member::ImpersonatedUser, b"username"),
+            Self::Reference(Reference::Resource) => (Member::ObjectRef, b"resource"),
+            Self::Reference(Reference::Namespace) => (Member::ObjectRef, b"namespace"),
+            Self::Reference(Reference::Name) => (Member::ObjectRef, b"name"),
+            Self::Reference(Reference::ApiGroup) => (Member::ObjectRef, b"apiGroup"),
+            Self::Reference(Reference::ApiVersion) => (Member::ObjectRef, b"apiVersion"),
+            Self::Reference(Reference::Subresource) => (Member::ObjectRef, b"subresource"),
+        };
         event.get(member)?.get(name).map(Found::Raw)
     }
 }
