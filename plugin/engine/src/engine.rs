@@ -8,7 +8,9 @@ use crate::explain::{Cause, Unwatched, Witness};
 use crate::json;
 use crate::normalize;
 use crate::policy::{self, Level, trim};
-use crate::record::{Bodies, Envelope, Event, Familiar, List, Nature, TopLevel, Touched, Unreadable};
+use crate::record::{
+    Bodies, Envelope, Event, Familiar, List, Nature, Requests, TopLevel, Touched, Unreadable,
+};
 use std::fmt;
 use std::ops::Range;
 
@@ -45,6 +47,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 struct Scratch {
     familiar: Familiar,
+    requests: Requests,
     policy: policy::Memory,
     normalizer: normalize::Memory,
     edits: Edits,
@@ -308,6 +311,7 @@ impl Engine {
 
         let mut event = Event::unread(text);
         event.read_head(key, Some(&mut scratch.familiar))?;
+        event.request = scratch.requests.number(&event);
 
         // What ran in a container is no request: the policy says nothing about it.
         let decision = (!matches!(nature, Some(Nature::Command(_))))

@@ -130,9 +130,9 @@ pub(crate) struct Classes {
     /// Where the combination stands or is to stand.
     place: usize,
     /// Those members, and the event's value in each dimension.
-    values: Buffer,
-    /// Where each of these ends.
-    ends: Vec<usize>,
+    combined: Buffer,
+    /// Room for one value.
+    value: Buffer,
 }
 
 impl Default for Classes {
@@ -145,8 +145,8 @@ impl Default for Classes {
             classes: Vec::new(),
             members: 0,
             place: 0,
-            values: Buffer::default(),
-            ends: Vec::new(),
+            combined: Buffer::default(),
+            value: Buffer::default(),
         }
     }
 }
@@ -205,8 +205,7 @@ impl Classes {
         self.combinations.resize_with(COMBINATIONS, || None);
     }
 
-    /// Puts together the values of an event. `members` says which members it has. Returns what they decide, if they have
-    /// come together before.
+    /// What the values of an event decide, if they have come together before. `members` says which members it has.
     pub(crate) fn gather(
         &mut self,
         program: &Program,
@@ -215,32 +214,41 @@ impl Classes {
         members: u16,
     ) -> Option<Arc<Decided>> {
         self.members = members;
-        self.values.clear();
-        self.ends.clear();
-        self.values.push(&members.to_le_bytes());
+        self.combined.clear();
+        self.combined.push_both(members.to_le_bytes(), &event.request.unwrap_or_default().to_le_bytes());
         let few = audit.few();
         for dimension in &program.dimensions {
-            dimension.push_value(program, event, audit, few, &mut self.values);
-            self.ends.push(self.values.len());
+            // What these are follows from the request's number.
+            let is_known = event.request.is_some()
+                && matches!(dimension.together, Together::User | Together::Kind | Together::Namespace);
+            if !is_known {
+                dimension.push_value(program, event, audit, few, &mut self.combined);
+            }
         }
-        self.together.get(0, self.values.bytes())
+        self.together.get(0, self.combined.bytes())
     }
 
     /// Finds the classes of the event's values. `test` says whether a test holds, or for [`NONE`] whether `user.extra` has
     /// what is asked for.
-    pub(crate) fn classify(&mut self, program: &Program, test: &mut dyn FnMut(u32) -> bool) {
-        let values = std::mem::take(&mut self.values);
+    pub(crate) fn classify(
+        &mut self,
+        program: &Program,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+        test: &mut dyn FnMut(u32) -> bool,
+    ) {
+        let mut value = std::mem::take(&mut self.value);
         self.classes.clear();
         let mut hash = u64::from(self.members);
-        let mut start = size_of_val(&self.members);
+        let few = audit.few();
         for (at, dimension) in program.dimensions.iter().enumerate() {
-            let end = self.ends.get(at).copied().unwrap_or_default();
-            let class = self.class(at, values.bytes().get(start..end).unwrap_or_default(), dimension, test);
+            value.clear();
+            dimension.push_value(program, event, audit, few, &mut value);
+            let class = self.class(at, value.bytes(), dimension, test);
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
-            start = end;
         }
-        self.values = values;
+        self.value = value;
         self.place = (hash ^ hash >> 32) as usize & (COMBINATIONS - 1);
     }
 
@@ -252,7 +260,7 @@ impl Classes {
             let known = combination.members == self.members && combination.classes[..] == self.classes[..];
             known.then(|| Arc::clone(&combination.decided))
         })?;
-        self.together.put(0, self.values.bytes(), Arc::clone(&decided));
+        self.together.put(0, self.combined.bytes(), Arc::clone(&decided));
         Some(decided)
     }
 
@@ -263,7 +271,7 @@ impl Classes {
         if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();
         }
-        self.together.put(0, self.values.bytes(), Arc::clone(&decided));
+        self.together.put(0, self.combined.bytes(), Arc::clone(&decided));
         self.combinations.swap(self.place, self.place ^ 1);
         if let Some(combination) = self.combinations.get_mut(self.place) {
             let classes = self.classes.as_slice().into();

@@ -282,7 +282,7 @@ impl<'e> Run<'_, 'e> {
             return decided;
         }
         let mut classes = std::mem::take(&mut self.scratch.classes);
-        classes.classify(program, &mut |predicate| {
+        classes.classify(program, self.event, self.audit, &mut |predicate| {
             if predicate == NONE {
                 return members::may_have_extra(program, self.event);
             }

@@ -10,11 +10,9 @@
 
 use super::matching::url_prefix;
 use super::model::{Entry, GroupResources, Rule};
-use super::request::{is_named_by_body, is_there, name, namespace, path, verb};
-use crate::buffer::Buffer;
+use super::request::{self, is_named_by_body, is_there, namespace, path, verb};
 use crate::json::Text;
-use crate::recent::{Recent, push_part};
-use crate::record::{Event, Member, ObjectRef, User};
+use crate::record::{Event, ObjectRef, User};
 use crate::sorted::SortedMap;
 use std::iter;
 
@@ -57,47 +55,33 @@ impl Index {
         event: &Event<'_>,
         memory: &mut Memory,
     ) -> Result<Option<usize>, Undecided> {
-        let Memory { rules, key } = memory;
-        let object = event.object_ref.as_ref().map(|reference| self.object(event, reference));
-        let known = self.write_key(event, object, key);
-        if known && let Some(rule) = rules.get(0, key.bytes()) {
-            return Ok(rule);
+        let Some(reference) = &event.object_ref else { return self.look_up(event, None) };
+        let mut object = (reference.namespace, reference.name);
+        // Most names are not among those that the policy has, and these are all the same to it.
+        let name = self.resources.name(reference.name).map_or(0, |number| number + 1);
+        let known = event.request.and_then(|request| memory.get(request, name));
+        if let Some(Remembered { as_path_says: false, rule, .. }) = known {
+            return Ok(*rule);
         }
-        let rule = self.look_up(event, object)?;
-        if known {
-            rules.put(0, key.bytes(), rule);
+        let as_path_says = self.asks_path(event, reference);
+        if as_path_says {
+            let path = path(event);
+            object = (namespace(reference, &path), request::name(event, reference, &path));
+            if object != (reference.namespace, reference.name) {
+                return self.look_up(event, Some(object));
+            }
+        }
+        if let Some(Remembered { rule, .. }) = known {
+            return Ok(*rule);
+        }
+        let rule = self.look_up(event, Some(object))?;
+        if let Some(request) = event.request {
+            memory.put(Remembered { request, name, as_path_says, rule });
         }
         Ok(rule)
     }
 
-    /// The namespace and the name of the request's object.
-    fn object<'a>(&self, event: &Event<'a>, reference: &ObjectRef<'a>) -> (Text<'a>, Text<'a>) {
-        if !self.asks_path(event, reference) {
-            return (reference.namespace, reference.name);
-        }
-        let path = path(event);
-        (namespace(reference, &path), name(event, reference, &path))
-    }
-
-    /// Writes down all that the answer depends on, if that is short.
-    fn write_key(&self, event: &Event<'_>, object: Option<(Text<'_>, Text<'_>)>, key: &mut Buffer) -> bool {
-        let (Some(user), Some(reference), Some((namespace, name))) =
-            (event.number(Member::User), &event.object_ref, object)
-        else {
-            return false;
-        };
-        key.clear();
-        key.push(&user.to_le_bytes());
-        // Most names are not among those that the policy has, and these are all the same to it.
-        let name = self.resources.name(name).map_or(0, |number| number + 1);
-        key.push(&name.to_le_bytes());
-        let ObjectRef { api_group, resource, subresource, .. } = *reference;
-        for part in [verb(event), api_group, resource, subresource, namespace] {
-            push_part(key, 0, part.raw());
-        }
-        true
-    }
-
+    #[inline(never)]
     fn look_up(
         &self,
         event: &Event<'_>,
@@ -151,18 +135,37 @@ impl Index {
 }
 
 /// For how many kinds of request the rule is remembered. A power of two.
-const REQUESTS: usize = 1024;
+const REQUESTS: usize = 4096;
 
-/// The rules that matched requests seen before. It belongs to one policy.
-#[derive(Debug)]
+/// The rules that matched requests seen before. It belongs to one policy and one engine's events.
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
-    rules: Recent<Option<usize>>,
-    key: Buffer,
+    /// By the last bits of the request's number. Empty until the first has come.
+    rules: Vec<Remembered>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self { rules: Recent::new(REQUESTS), key: Buffer::default() }
+/// The rule that matches requests of that kind with that name.
+#[derive(Debug, Clone, Copy, Default)]
+struct Remembered {
+    /// [`Event::request`]; 0, which none has, where nothing is remembered.
+    request: u32,
+    name: u32,
+    /// Whether that is so only if the request's path has the namespace and the name as well.
+    as_path_says: bool,
+    rule: Option<usize>,
+}
+
+impl Memory {
+    fn get(&self, request: u32, name: u32) -> Option<&Remembered> {
+        let remembered = self.rules.get(request as usize & (REQUESTS - 1))?;
+        (remembered.request == request && remembered.name == name).then_some(remembered)
+    }
+
+    fn put(&mut self, new: Remembered) {
+        self.rules.resize_with(REQUESTS, Remembered::default);
+        if let Some(remembered) = self.rules.get_mut(new.request as usize & (REQUESTS - 1)) {
+            *remembered = new;
+        }
     }
 }
 

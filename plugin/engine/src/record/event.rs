@@ -351,6 +351,10 @@ pub struct Event<'a> {
     pub impersonated_user: Option<User<'a>>,
     /// `objectRef`: there for resource requests only.
     pub object_ref: Option<ObjectRef<'a>>,
+    /// The number of its kind of request, if [`Requests`](super::Requests) knows one: another event of the same engine
+    /// with that number has the same `user`, the same `verb`, and the same `objectRef` but for `name`, `uid` and
+    /// `resourceVersion`.
+    pub(crate) request: Option<u32>,
     /// Where each `level`, `requestObject` and `responseObject` stands, and each member that is called
     /// as the engine's own output is, in their order.
     pub(crate) places: Vec<(Touched, Place)>,
@@ -437,6 +441,7 @@ impl<'a> Event<'a> {
             user: User::default(),
             impersonated_user: None,
             object_ref: None,
+            request: None,
             places: Vec::new(),
             scanner: TopLevel::within(object, &(0..object.len())),
             known: [Known::default(); familiar::COUNT],

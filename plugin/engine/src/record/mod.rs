@@ -4,6 +4,7 @@ mod container;
 mod event;
 mod familiar;
 mod gke;
+mod requests;
 mod shape;
 mod sls;
 mod tail;
@@ -15,6 +16,7 @@ mod tests;
 pub(crate) use event::{Bodies, Touched};
 pub use event::{Event, Member, ObjectRef, Place, User};
 pub(crate) use familiar::Familiar;
+pub(crate) use requests::Requests;
 pub(crate) use shape::{Envelope, List, Nature};
 pub(crate) use top_level::{Name, TopLevel};
 
