@@ -1,30 +1,37 @@
 //! Rewrites a module so that an interpreter takes fewer steps through it. What functions compute stays the same.
 //!
-//! A compiler writes code for other compilers, to which the two sides of the arrow below are the same. The interpreter
+//! A compiler writes code for other compilers, to which the two sides of an arrow below are the same. The interpreter
 //! that Fluent Bit has, WAMR's fast one, makes instructions of its own when it loads a module: `local.get` and constants
 //! become operands, `local.set` the destination of what computes the value right before it, and none of them is a step
 //! any more. `local.tee` stays one, and every tenth step was one of them:
 //!
 //! ```text
-//! i32.add  local.tee 0   ─▶   i32.add  local.set 0  local.get 0
+//! i32.add  local.tee 0              ─▶   i32.add  local.set 0  local.get 0
+//! i32.const 8  i32.add  i32.load    ─▶   i32.load offset=8
 //! ```
 //!
-//! That takes two bytes more, so it is done where records come by: in what the host's calls for each record lead to
+//! The first takes two bytes more, so it is done where records come by: in what the host's calls for each record lead to
 //! without `_initialize` or a table of functions in between. And only where the value is used before another block
 //! begins or the local gets another value: the interpreter would have to put it aside, in a larger frame.
+//!
+//! The second differs where the sum is beyond 32 bits: added, it comes out small; as an offset, it is out of bounds. So it
+//! is done for sums that would then be less than [`NOTHING_BELOW`], where no object of the module is.
 
 use std::convert::Infallible;
 
 use anyhow::{Result, anyhow};
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, Instruction, Module};
-use wasmparser::{ExternalKind, FunctionBody, Operator, OperatorsReader, Parser};
+use wasmparser::{ExternalKind, FunctionBody, MemArg, Operator, OperatorsReader, Parser};
 use wasmparser::{ValidPayload, Validator};
 
 use module_check::outline::Outline;
 
 /// What a host calls once, before the first record.
 const START: &str = "_initialize";
+
+/// No object has an address below this: the linker puts the stack first (`--stack-first`), and its end is never reached.
+const NOTHING_BELOW: i32 = 1024;
 
 /// Makes a module of which an interpreter takes fewer steps.
 ///
@@ -136,45 +143,73 @@ impl<'a, F: Iterator<Item = (Body<'a>, bool)>> Reencode for Rewriter<F> {
         original: FunctionBody<'_>,
     ) -> Result<(), Error> {
         // The same module has as many of them.
-        let Some((body, true)) = self.functions.next() else {
+        let Some((body, per_record)) = self.functions.next() else {
             return utils::parse_function_body(self, code, original);
         };
         let mut function = self.new_function_with_parsed_locals(&original)?;
-        for (at, operator) in body.operators.iter().enumerate() {
+        let mut operators = &*body.operators;
+        while let Some(operator) = operators.first() {
+            let at = body.operators.len() - operators.len();
             let computed = at.checked_sub(1).is_some_and(|last| computes(&body.operators[last]));
-            match *operator {
-                Operator::LocalTee { local_index } if computed && body.may_be_read_back(at, local_index) => {
-                    function.instruction(&Instruction::LocalSet(local_index));
-                    function.instruction(&Instruction::LocalGet(local_index));
+            let mut taken = 1;
+            match operators {
+                [Operator::I32Const { value: bytes @ 1..NOTHING_BELOW }, Operator::I32Add, load, ..]
+                    if let Some(load) = further(load, *bytes) =>
+                {
+                    function.instruction(&self.instruction(load)?);
+                    taken = 3;
+                }
+                [Operator::LocalTee { local_index }, ..]
+                    if per_record && computed && body.may_be_read_back(at, *local_index) =>
+                {
+                    function.instruction(&Instruction::LocalSet(*local_index));
+                    function.instruction(&Instruction::LocalGet(*local_index));
                 }
                 _ => {
                     function.instruction(&self.instruction(operator.clone())?);
                 }
             }
+            operators = operators.get(taken..).unwrap_or_default();
         }
         code.function(&function);
         Ok(())
     }
 }
 
+/// Where the operator loads from, beside an address, if it is one that loads a number.
+fn loads_from<'o>(operator: &'o mut Operator<'_>) -> Option<&'o mut MemArg> {
+    use Operator::*;
+    match operator {
+        I32Load { memarg }
+        | I32Load8S { memarg }
+        | I32Load8U { memarg }
+        | I32Load16S { memarg }
+        | I32Load16U { memarg }
+        | I64Load { memarg }
+        | I64Load8S { memarg }
+        | I64Load8U { memarg }
+        | I64Load16S { memarg }
+        | I64Load16U { memarg }
+        | I64Load32S { memarg }
+        | I64Load32U { memarg } => Some(memarg),
+        _ => None,
+    }
+}
+
+/// The same load from so many bytes further on.
+fn further<'a>(load: &Operator<'a>, bytes: i32) -> Option<Operator<'a>> {
+    let mut load = load.clone();
+    let memarg = loads_from(&mut load)?;
+    memarg.offset += u64::try_from(bytes).ok()?;
+    u32::try_from(memarg.offset).ok()?;
+    Some(load)
+}
 /// Whether the interpreter lets the operator write its result where the `local.set` behind it says.
 fn computes(operator: &Operator<'_>) -> bool {
     use Operator::*;
-    matches!(
+    let computes = matches!(
         operator,
-        I32Load { .. }
-            | I32Load8S { .. }
-            | I32Load8U { .. }
-            | I32Load16S { .. }
-            | I32Load16U { .. }
-            | I64Load { .. }
-            | I64Load8S { .. }
-            | I64Load8U { .. }
-            | I64Load16S { .. }
-            | I64Load16U { .. }
-            | I64Load32S { .. }
-            | I64Load32U { .. }
-            | I32Eqz
+        I32Eqz
             | I32Eq
             | I32Ne
             | I32LtS
@@ -235,7 +270,8 @@ fn computes(operator: &Operator<'_>) -> bool {
             | I32WrapI64
             | I64ExtendI32S
             | I64ExtendI32U
-    )
+    );
+    computes || loads_from(&mut operator.clone()).is_some()
 }
 
 #[cfg(test)]
@@ -260,6 +296,8 @@ mod tests {
             LocalTee { local_index } => format!("tee {local_index}"),
             Call { function_index } => format!("call {function_index}"),
             I32Const { value } => format!("{value}"),
+            I32Load { memarg } => format!("i32load+{}", memarg.offset),
+            I64Load8U { memarg } => format!("i64load8u+{}", memarg.offset),
             other => {
                 let name = format!("{other:?}");
                 name.split([' ', '{']).next().unwrap_or_default().to_lowercase()
@@ -302,6 +340,33 @@ mod tests {
             (
                 "(i32.store (local.tee 0 (i32.ctz (local.get 0))) (local.tee 1 (i32.ctz (local.get 0))))",
                 "get 0 i32ctz set 0 get 0 get 0 i32ctz set 1 get 1 i32store end",
+            ),
+        ] {
+            assert_eq!(body(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_to_an_address_is_a_part_of_the_load() {
+        for (code, expected) in [
+            ("(drop (i32.load (i32.add (local.get 0) (i32.const 8))))", "get 0 i32load+8 drop end"),
+            (
+                "(drop (i64.load8_u offset=3 (i32.add (local.get 0) (i32.const 1023))))",
+                "get 0 i64load8u+1026 drop end",
+            ),
+            // Beyond 32 bits that would be something else.
+            (
+                "(drop (i32.load (i32.add (local.get 0) (i32.const 1024))))",
+                "get 0 1024 i32add i32load+0 drop end",
+            ),
+            (
+                "(drop (i32.load (i32.add (local.get 0) (i32.const -8))))",
+                "get 0 -8 i32add i32load+0 drop end",
+            ),
+            ("(drop (i32.load (i32.sub (local.get 0) (i32.const 8))))", "get 0 8 i32sub i32load+0 drop end"),
+            (
+                "(drop (i32.load offset=0xffffffff (i32.add (local.get 0) (i32.const 8))))",
+                "get 0 8 i32add i32load+4294967295 drop end",
             ),
         ] {
             assert_eq!(body(code), expected, "{code}");
