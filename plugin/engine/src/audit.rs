@@ -1,6 +1,7 @@
 //! The `audit` object: what the stages have found about one event, as rules and routes may ask for it and as
 //! it is written into the record.
 
+use crate::buffer::{Buffer, Room, Short};
 use crate::detect::{Alert, AuditField, AuditFields, AuditValue, Few, Rule, Severity};
 use crate::json;
 use crate::normalize::Normalized;
@@ -17,10 +18,18 @@ pub(crate) struct Findings<'a> {
     rules: Vec<&'a str>,
     tags: Vec<&'a str>,
     alerts: Vec<(&'a Rule, &'a Alert)>,
-    pub(crate) message: &'a [u8],
+    pub(crate) message: Message<'a>,
     pub(crate) route: Option<&'a str>,
     /// What could not be done in full, for `error`.
     pub(crate) notes: Vec<&'a str>,
+}
+
+/// The line for a person.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Message<'a> {
+    pub(crate) text: &'a [u8],
+    /// Whether it is known to need no escapes in JSON.
+    pub(crate) is_plain: bool,
 }
 
 impl<'a> Findings<'a> {
@@ -33,7 +42,7 @@ impl<'a> Findings<'a> {
             rules: Vec::new(),
             tags: Vec::new(),
             alerts: Vec::new(),
-            message: b"",
+            message: Message::default(),
             route: None,
             notes: Vec::new(),
         }
@@ -70,64 +79,87 @@ impl<'a> Findings<'a> {
         self.tags.dedup();
     }
 
-    /// Appends the object, with its members in the order in which the documentation lists them.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        if let Some(level) = self.level {
-            out.extend_from_slice(b",\"level\":");
-            out.extend_from_slice(level.as_json());
-        }
-        if let Some(rule) = self.policy_rule {
-            out.extend_from_slice(b",\"policy_rule\":");
-            json::push_number(out, i64::try_from(rule).unwrap_or(i64::MAX));
-        }
-        self.normalized.write_members(out);
-        if let Some(severity) = self.severity {
-            push_member(out, "severity", severity.name().as_bytes());
-        }
-        push_list(out, "rules", &self.rules);
-        push_list(out, "tags", &self.tags);
-        self.push_alerts(out);
-        push_member(out, "message", self.message);
-        if let Some(route) = self.route {
-            push_member(out, "route", route.as_bytes());
-        }
-        if !self.notes.is_empty() {
-            push_member(out, "error", self.notes.join("; ").as_bytes());
-        }
+    /// Writes the object, with its members in the order in which the documentation lists them.
+    pub(crate) fn write(&self, out: &mut Buffer) {
+        out.write(|out| self.write_to(out));
         // Every member wrote a comma before itself, the first one too; there is always a message.
-        if let Some(comma) = out.get_mut(start) {
+        if let Some(comma) = out.bytes_mut().first_mut() {
             *comma = b'{';
         }
-        out.push(b'}');
     }
-}
 
-impl Findings<'_> {
-    fn push_alerts(&self, out: &mut Vec<u8>) {
+    #[inline(always)]
+    fn write_to(&self, out: &mut Room<'_>) -> Result<(), Short> {
+        if let Some(level) = self.level {
+            out.push(b",\"level\":")?;
+            out.push(level.as_json())?;
+        }
+        if let Some(rule) = self.policy_rule {
+            out.push(b",\"policy_rule\":")?;
+            out.push_number(i64::try_from(rule).unwrap_or(i64::MAX))?;
+        }
+        self.normalized.write_members(out)?;
+        if let Some(severity) = self.severity {
+            out.push(b",\"severity\":\"")?;
+            out.push(severity.name().as_bytes())?;
+            out.push(b"\"")?;
+        }
+        push_list(out, b",\"rules\":[\"", &self.rules)?;
+        push_list(out, b",\"tags\":[\"", &self.tags)?;
+        if !self.alerts.is_empty() {
+            out.push_owned(self.alerts())?;
+        }
+        out.push(b",\"message\":\"")?;
+        if self.message.is_plain {
+            out.push(self.message.text)?;
+        } else {
+            out.push_escaped(self.message.text)?;
+        }
+        if let Some(route) = self.route {
+            out.push(b"\",\"route\":\"")?;
+            out.push_escaped(route.as_bytes())?;
+        }
+        if !self.notes.is_empty() {
+            out.push(b"\",\"error\":\"")?;
+            out.push_escaped(&self.error())?;
+        }
+        out.push(b"\"}")
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn error(&self) -> Vec<u8> {
+        self.notes.join("; ").into_bytes()
+    }
+
+    /// The member for alerts, with a comma before itself.
+    #[cold]
+    #[inline(never)]
+    fn alerts(&self) -> Vec<u8> {
+        let mut out = Vec::new();
         for (index, (correlation, alert)) in self.alerts.iter().enumerate() {
             out.extend_from_slice(if index == 0 { b",\"alerts\":[{" } else { b",{" });
             // The first member has no comma before itself.
             out.extend_from_slice(b"\"rule\":");
-            json::push_string(out, correlation.id.as_bytes());
-            push_member(out, "severity", correlation.level.name().as_bytes());
+            json::push_string(&mut out, correlation.id.as_bytes());
+            push_name(&mut out, "severity");
+            json::push_string(&mut out, correlation.level.name().as_bytes());
             if !alert.group.is_empty() {
-                push_name(out, "group");
+                push_name(&mut out, "group");
                 out.extend_from_slice(&alert.group);
             }
-            push_name(out, "count");
-            json::push_number(out, i64::try_from(alert.count).unwrap_or(i64::MAX));
+            push_name(&mut out, "count");
+            json::push_number(&mut out, i64::try_from(alert.count).unwrap_or(i64::MAX));
             if let Some(value) = alert.value {
-                push_name(out, "value");
-                json::push_decimal(out, value);
+                push_name(&mut out, "value");
+                json::push_decimal(&mut out, value);
             }
-            push_name(out, "window_seconds");
-            json::push_number(out, alert.window_seconds);
+            push_name(&mut out, "window_seconds");
+            json::push_number(&mut out, alert.window_seconds);
             out.push(b'}');
         }
-        if !self.alerts.is_empty() {
-            out.push(b']');
-        }
+        out.push(b']');
+        out
     }
 }
 
@@ -137,21 +169,16 @@ fn push_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    push_name(out, name);
-    json::push_string(out, value);
-}
-
-fn push_list(out: &mut Vec<u8>, name: &str, values: &[&str]) {
-    if values.is_empty() {
-        return;
+/// Appends a list, unless it is empty; `name` ends in the quote that opens the first value.
+#[inline(always)]
+fn push_list(out: &mut Room<'_>, name: &[u8], values: &[&str]) -> Result<(), Short> {
+    let mut before = name;
+    for value in values {
+        out.push(before)?;
+        out.push_escaped(value.as_bytes())?;
+        before = b"\",\"";
     }
-    push_name(out, name);
-    for (index, value) in values.iter().enumerate() {
-        out.push(if index == 0 { b'[' } else { b',' });
-        json::push_string(out, value.as_bytes());
-    }
-    out.push(b']');
+    if values.is_empty() { Ok(()) } else { out.push(b"\"]") }
 }
 
 impl AuditFields for Findings<'_> {
@@ -174,10 +201,8 @@ impl AuditFields for Findings<'_> {
             }
             AuditField::Rules => self.rules.iter().for_each(|rule| each(AuditValue::Text(rule.as_bytes()))),
             AuditField::Tags => self.tags.iter().for_each(|tag| each(AuditValue::Text(tag.as_bytes()))),
-            AuditField::Message => each(AuditValue::Text(self.message)),
-            AuditField::Error if !self.notes.is_empty() => {
-                each(AuditValue::Text(self.notes.join("; ").as_bytes()))
-            }
+            AuditField::Message => each(AuditValue::Text(self.message.text)),
+            AuditField::Error if !self.notes.is_empty() => each(AuditValue::Text(&self.error())),
             AuditField::Error => {}
             AuditField::Alerts | AuditField::AlertRule => {
                 self.alerts.iter().for_each(|(rule, _)| each(AuditValue::Text(rule.id.as_bytes())));

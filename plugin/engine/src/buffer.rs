@@ -60,6 +60,27 @@ impl Buffer {
         }
     }
 
+    /// Has `write` put something else together, and again where it is short of room, with more.
+    #[inline(always)]
+    pub(crate) fn write<T>(&mut self, write: impl Fn(&mut Room<'_>) -> Result<T, Short>) -> T {
+        loop {
+            let mut room = Room(&mut self.bytes);
+            if let Ok(result) = write(&mut room) {
+                let left = room.0.len();
+                self.length = self.bytes.len() - left;
+                return result;
+            }
+            self.grow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        let length = (2 * self.bytes.len()).max(LEAST_ROOM);
+        self.bytes.resize(length, 0);
+    }
+
     #[cold]
     #[inline(never)]
     fn push_growing(&mut self, piece: &[u8]) {
@@ -67,6 +88,40 @@ impl Buffer {
         self.bytes.extend_from_slice(piece);
         self.length = self.bytes.len();
         self.bytes.resize(self.length * 2, 0);
+    }
+}
+
+/// How much room there is at least for what is [written](Buffer::write).
+const LEAST_ROOM: usize = 1024;
+
+/// What is left of a buffer's room: the length of what has been put together need not be kept in memory meanwhile, nor what
+/// is to be done where there is too little.
+pub(crate) struct Room<'b>(&'b mut [u8]);
+
+/// Too little room is left.
+pub(crate) struct Short;
+
+impl Room<'_> {
+    /// Appends a piece.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Short> {
+        let (place, rest) = self.take().0.split_at_mut_checked(piece.len()).ok_or(Short)?;
+        place.copy_from_slice(piece);
+        self.0 = rest;
+        Ok(())
+    }
+
+    /// Has a function write that takes what is left and gives back what it leaves. (What is lent to none can be kept in
+    /// locals.)
+    #[inline(always)]
+    pub(crate) fn hand_on(&mut self, write: impl FnOnce(Self) -> Result<Self, Short>) -> Result<(), Short> {
+        *self = write(self.take())?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Self {
+        Self(std::mem::take(&mut self.0))
     }
 }
 
@@ -100,6 +155,21 @@ mod tests {
                 prop_assert_eq!(buffer.bytes(), &*vector);
                 prop_assert_eq!(buffer.bytes_mut(), &mut *vector);
                 prop_assert_eq!(buffer.len(), vector.len());
+            }
+        }
+
+        #[test]
+        fn what_is_written_replaces_what_was(
+            texts in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..20), 1..5)
+        ) {
+            let mut buffer = Buffer::default();
+            for pieces in texts {
+                let count = buffer.write(|out| {
+                    pieces.iter().try_for_each(|piece| out.push(piece))?;
+                    Ok(pieces.len())
+                });
+                prop_assert_eq!(count, pieces.len());
+                prop_assert_eq!(buffer.bytes(), pieces.concat());
             }
         }
     }

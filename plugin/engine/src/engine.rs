@@ -1,6 +1,7 @@
 //! The way of a record through the engine, from its bytes to the bytes that go on.
 
-use crate::audit::Findings;
+use crate::audit::{Findings, Message};
+use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::detect::{self, Alert, RuleId};
 use crate::emit::{self, Edits};
@@ -56,8 +57,8 @@ struct Scratch {
     routes: detect::Scratch,
     hits: Vec<RuleId>,
     alerts: Vec<Alert>,
-    message: Vec<u8>,
-    audit: Vec<u8>,
+    message: Buffer,
+    audit: Buffer,
 }
 
 /// Why an event cannot be filtered from these bytes.
@@ -169,7 +170,7 @@ impl Engine {
             return Ok(Outcome::Dropped);
         };
         let Scratch { edits, audit, .. } = &mut self.scratch;
-        emit::write(record, close, edits, self.config.output_key.as_bytes(), audit, out);
+        emit::write(record, close, edits, self.config.output_key.as_bytes(), audit.bytes(), out);
         Ok(Outcome::Kept)
     }
 
@@ -203,7 +204,7 @@ impl Engine {
         for &place in &envelope.outputs {
             edits.cut_member(record, place);
         }
-        emit::write(record, envelope.close, edits, self.config.output_key.as_bytes(), audit, out);
+        emit::write(record, envelope.close, edits, self.config.output_key.as_bytes(), audit.bytes(), out);
         Ok(Outcome::Kept)
     }
 
@@ -369,9 +370,8 @@ impl Engine {
         findings.level = level.map(|level| level.max(Level::Metadata));
         findings.policy_rule = decision.and_then(|decision| decision.rule);
 
-        scratch.message.clear();
-        normalized.write_message(&event, &mut scratch.message);
-        findings.message = &scratch.message;
+        let is_plain = scratch.message.write(|out| normalized.write_message(&event, out));
+        findings.message = Message { text: scratch.message.bytes(), is_plain };
         findings.route = routes
             .selections
             .first_match(&mut scratch.routes, &event, &findings)
@@ -383,11 +383,10 @@ impl Engine {
             let omit_managed_fields = decision.omit_managed_fields;
             edit(&event, level, omit_managed_fields, nature.is_none(), &mut scratch.cuts, &mut scratch.edits);
         }
-        scratch.audit.clear();
         findings.write(&mut scratch.audit);
         let hits = scratch.hits.iter().filter_map(|hit| rules.finding(*hit));
         let alerts = scratch.alerts.iter().filter_map(|alert| rules.correlation(alert));
-        witness.finds(&event, normalizer, hits, alerts, &scratch.audit);
+        witness.finds(&event, normalizer, hits, alerts, scratch.audit.bytes());
         Ok(Verdict::Kept { close: event.close() })
     }
 
@@ -396,28 +395,27 @@ impl Engine {
     fn pass_through(&mut self, record: &[u8], why: &Refused, out: &mut Vec<u8>) -> Outcome {
         let key = self.config.output_key.as_bytes();
         let routes = &self.config.routes;
-        let Scratch { edits, audit, .. } = &mut self.scratch;
+        let edits = &mut self.scratch.edits;
         edits.clear();
-        audit.clear();
-        audit.push(b'{');
+        let mut audit = vec![b'{'];
         if let Some(route) = routes.catch_all.and_then(|route| routes.names.get(route)) {
             audit.extend_from_slice(b"\"route\":");
-            json::push_string(audit, route.as_bytes());
+            json::push_string(&mut audit, route.as_bytes());
             audit.push(b',');
         }
         audit.extend_from_slice(b"\"error\":");
-        json::push_string(audit, why.to_string().as_bytes());
+        json::push_string(&mut audit, why.to_string().as_bytes());
         audit.push(b'}');
         let mended = String::from_utf8_lossy(record);
         let record = mended.as_bytes();
         match close_of_object(record, key) {
-            Some(Ok(close)) => emit::write(record, close, edits, key, audit, out),
+            Some(Ok(close)) => emit::write(record, close, edits, key, &audit, out),
             // Somebody else's member of that name is not ours to replace.
             Some(Err(Taken)) => out.extend_from_slice(record),
             None => {
                 out.extend_from_slice(b"{\"log\":");
                 json::push_string(out, record);
-                emit::write(b"", 0, edits, key, audit, out);
+                emit::write(b"", 0, edits, key, &audit, out);
             }
         }
         Outcome::PassedThrough

@@ -1,6 +1,55 @@
 //! Writing the few JSON values that the engine adds to a record.
 
 use super::words::is_plain;
+use crate::buffer::{Room, Short};
+
+impl Room<'_> {
+    /// Appends bytes as they stand inside a JSON string, as [`push_escaped`] does.
+    #[inline(always)]
+    pub(crate) fn push_escaped(&mut self, bytes: &[u8]) -> Result<(), Short> {
+        self.hand_on(|room| escaped_into(room, bytes))
+    }
+
+    /// Appends bytes if there are some and all are [plain](is_plain); returns whether it did.
+    #[inline(always)]
+    pub(crate) fn push_plain(&mut self, bytes: &[u8], lowest: u8) -> Result<bool, Short> {
+        if bytes.is_empty() || !is_all_plain(bytes, lowest) {
+            return Ok(false);
+        }
+        self.push(bytes)?;
+        Ok(true)
+    }
+
+    /// Appends what seldom is there.
+    #[inline(always)]
+    pub(crate) fn push_owned(&mut self, piece: Vec<u8>) -> Result<(), Short> {
+        self.hand_on(|room| owned_into(room, piece))
+    }
+
+    /// Appends an integer in decimal.
+    #[inline(always)]
+    pub(crate) fn push_number(&mut self, number: i64) -> Result<(), Short> {
+        self.push(decimal(number, &mut [0; DIGITS]))
+    }
+}
+
+#[inline(never)]
+fn escaped_into<'b>(mut room: Room<'b>, bytes: &[u8]) -> Result<Room<'b>, Short> {
+    if !is_all_plain(bytes, b' ') {
+        let mut escaped = Vec::new();
+        push_with_escapes(&mut escaped, bytes);
+        return owned_into(room, escaped);
+    }
+    room.push(bytes)?;
+    Ok(room)
+}
+
+#[cold]
+#[inline(never)]
+fn owned_into(mut room: Room<'_>, piece: Vec<u8>) -> Result<Room<'_>, Short> {
+    room.push(&piece)?;
+    Ok(room)
+}
 
 /// Appends `bytes` as a JSON string, quotes included; what is no UTF-8 becomes U+FFFD.
 pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -12,9 +61,19 @@ pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends `bytes` as they stand inside a JSON string; what is no UTF-8 becomes U+FFFD.
 pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     // Nearly all strings are plain ASCII, and to see that is cheaper than to tell UTF-8.
-    if is_plain(bytes, b' ') {
-        return out.extend_from_slice(bytes);
-    }
+    if is_all_plain(bytes, b' ') { out.extend_from_slice(bytes) } else { push_with_escapes(out, bytes) }
+}
+
+/// The same as [`is_plain`], in one place for all.
+#[inline(never)]
+fn is_all_plain(bytes: &[u8], lowest: u8) -> bool {
+    is_plain(bytes, lowest)
+}
+
+// Out of line: its constants would be copied at each call of what calls it, where the module is interpreted.
+#[cold]
+#[inline(never)]
+fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         push_escaped_utf8(out, chunk.valid().as_bytes());
         if !chunk.invalid().is_empty() {
@@ -85,23 +144,33 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, number: f64) {
 
 /// Appends an integer in decimal.
 pub fn push_number(out: &mut Vec<u8>, number: i64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    out.extend_from_slice(decimal(number, &mut [0; DIGITS]));
+}
+
+/// How many characters an integer has at most.
+const DIGITS: usize = 20;
+
+/// An integer in decimal, in the last of these places.
+fn decimal(number: i64, digits: &mut [u8; DIGITS]) -> &[u8] {
+    let mut at = DIGITS;
+    let mut put = |byte: u8| {
+        at -= 1;
+        if let Some(place) = digits.get_mut(at) {
+            *place = byte;
+        }
+    };
     let mut rest = number.unsigned_abs();
     loop {
-        at -= 1;
-        if let Some(digit) = digits.get_mut(at) {
-            *digit = b'0' + (rest % 10) as u8;
-        }
+        put(b'0' + (rest % 10) as u8);
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
     if number < 0 {
-        out.push(b'-');
+        put(b'-');
     }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    digits.get(at..).unwrap_or_default()
 }
 
 #[cfg(test)]

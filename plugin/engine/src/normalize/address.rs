@@ -5,8 +5,8 @@
 //! headers that the client may have written itself; only proxies that one trusts make them worth anything.
 //! A trusted proxy has to set or remove `X-Real-Ip` as well, else a client says there what it likes.
 
-use super::Settings;
 use super::networks::Networks;
+use super::{Settings, word_of};
 use crate::json::Text;
 use crate::recent::Recent;
 use crate::record::{Event, Member};
@@ -32,12 +32,17 @@ impl Scope {
     /// The value of `source_scope`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::Public => "public",
-            Self::Private => "private",
-            Self::Loopback => "loopback",
-            Self::LinkLocal => "link-local",
-            Self::Internal => "internal",
+            Self::Public => r#","source_scope":"public""#,
+            Self::Private => r#","source_scope":"private""#,
+            Self::Loopback => r#","source_scope":"loopback""#,
+            Self::LinkLocal => r#","source_scope":"link-local""#,
+            Self::Internal => r#","source_scope":"internal""#,
         }
     }
 }

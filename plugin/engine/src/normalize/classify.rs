@@ -1,6 +1,80 @@
 //! What: the class of resource, the kind of action and the outcome, as audit reports count them.
 
+use super::word_of;
+use crate::json::Text;
 use crate::record::{Event, Member};
+
+macro_rules! words {
+    ($(#[$meta:meta])* $type:ident { $($variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $type {
+            $($variant,)*
+            /// Any other.
+            Other,
+        }
+
+        impl $type {
+            /// How many there are.
+            pub(super) const COUNT: usize = Self::Other as usize + 1;
+
+            /// What a text says.
+            pub(super) fn of(text: Text<'_>) -> Self {
+                match Self::of_bytes(text.raw()) {
+                    Self::Other => Self::of_bytes(&text.decode()),
+                    known => known,
+                }
+            }
+
+            fn of_bytes(word: &[u8]) -> Self {
+                $(if word == $word {
+                    return Self::$variant;
+                })*
+                Self::Other
+            }
+        }
+    };
+}
+
+words! {
+    /// A verb that means something here.
+    Verb {
+        Get = b"get",
+        List = b"list",
+        Watch = b"watch",
+        Create = b"create",
+        Update = b"update",
+        Patch = b"patch",
+        Delete = b"delete",
+        DeleteCollection = b"deletecollection",
+        Post = b"post",
+        Put = b"put",
+    }
+}
+
+words! {
+    /// A subresource that means something here.
+    Subresource {
+        None = b"",
+        Exec = b"exec",
+        Attach = b"attach",
+        PortForward = b"portforward",
+        Proxy = b"proxy",
+        EphemeralContainers = b"ephemeralcontainers",
+        Eviction = b"eviction",
+        Binding = b"binding",
+        Token = b"token",
+        Log = b"log",
+        Scale = b"scale",
+    }
+}
+
+impl Subresource {
+    /// Whether what is done is done by what the request leads to, and not by the API server.
+    pub(super) fn leads_on(self) -> bool {
+        matches!(self, Self::Exec | Self::Attach | Self::PortForward | Self::Proxy)
+    }
+}
 
 /// The class of resource that an event is about. A subresource belongs to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,110 +97,160 @@ impl ResourceClass {
     /// The value of `resource_class`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::Compute => "compute",
-            Self::Network => "network",
-            Self::Storage => "storage",
-            Self::AccessControl => "access-control",
-            Self::Other => "other",
-            Self::NonResource => "non-resource",
+            Self::Compute => r#","resource_class":"compute""#,
+            Self::Network => r#","resource_class":"network""#,
+            Self::Storage => r#","resource_class":"storage""#,
+            Self::AccessControl => r#","resource_class":"access-control""#,
+            Self::Other => r#","resource_class":"other""#,
+            Self::NonResource => r#","resource_class":"non-resource""#,
         }
     }
 
     /// The class of a resource by its API group, empty for the core group, and its plural name.
     #[must_use]
     pub fn of(group: &[u8], resource: &[u8]) -> Self {
-        match group {
-            b"" => Self::of_core(resource),
-            b"extensions" => match resource {
-                b"ingresses" | b"networkpolicies" => Self::Network,
-                b"podsecuritypolicies" => Self::AccessControl,
-                _ => Self::Compute,
-            },
-            b"policy" => match resource {
-                b"podsecuritypolicies" => Self::AccessControl,
-                _ => Self::Compute,
-            },
-            b"apps" | b"batch" | b"autoscaling" | b"metrics.k8s.io" | b"scheduling.k8s.io" => Self::Compute,
-            b"networking.k8s.io" | b"discovery.k8s.io" => Self::Network,
-            b"storage.k8s.io" => Self::Storage,
-            b"rbac.authorization.k8s.io"
-            | b"authorization.k8s.io"
-            | b"authentication.k8s.io"
-            | b"certificates.k8s.io" => Self::AccessControl,
-            b"coordination.k8s.io" | b"events.k8s.io" | b"apiextensions.k8s.io" => Self::Other,
-            // AlbConfig; the groups below this one are of several classes.
-            b"alibabacloud.com" => Self::Network,
-            _ => Self::of_other_group(group),
+        if group.is_empty() {
+            return find(CORE, resource).map_or(Self::Other, |known| known.class);
         }
-    }
-
-    fn of_core(resource: &[u8]) -> Self {
+        let Some(known) = find(GROUPS, group) else { return Self::Other };
         match resource {
-            b"pods" | b"nodes" | b"replicationcontrollers" | b"podtemplates" | b"bindings" => Self::Compute,
-            b"services" | b"endpoints" => Self::Network,
-            b"configmaps" | b"secrets" | b"persistentvolumeclaims" | b"persistentvolumes" => Self::Storage,
-            b"serviceaccounts" => Self::AccessControl,
-            _ => Self::Other,
+            b"ingresses" | b"networkpolicies" if known.name == "extensions" => Self::Network,
+            b"podsecuritypolicies" if matches!(known.name, "extensions" | "policy") => Self::AccessControl,
+            _ => known.class,
         }
-    }
-
-    fn of_other_group(group: &[u8]) -> Self {
-        GROUPS
-            .iter()
-            .find(|(name, _)| {
-                group
-                    .strip_suffix(name.as_bytes())
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
-            })
-            .map_or(Self::Other, |&(_, class)| class)
     }
 }
 
-/// The classes of less frequent API groups; a group that ends in a dot and one of these is of its class as
-/// well.
-const GROUPS: &[(&str, ResourceClass)] = &[
-    ("networking.k8s.io", ResourceClass::Network),
-    ("storage.k8s.io", ResourceClass::Storage),
-    ("autoscaling.k8s.io", ResourceClass::Compute),
-    ("metrics.k8s.io", ResourceClass::Compute),
-    ("node.k8s.io", ResourceClass::Compute),
-    ("resource.k8s.io", ResourceClass::Compute),
-    ("cluster.x-k8s.io", ResourceClass::Compute),
-    // Alibaba Cloud.
-    ("ramauthenticator.k8s.alibabacloud", ResourceClass::AccessControl),
-    ("network.alibabacloud.com", ResourceClass::Network),
-    ("storage.alibabacloud.com", ResourceClass::Storage),
-    ("csi.aliyun.com", ResourceClass::Storage),
-    ("kruise.io", ResourceClass::Compute),
-    // What clusters of every provider run.
-    ("security.istio.io", ResourceClass::AccessControl),
-    ("networking.istio.io", ResourceClass::Network),
-    ("cilium.io", ResourceClass::Network),
-    ("projectcalico.org", ResourceClass::Network),
-    ("k8s.cni.cncf.io", ResourceClass::Network),
-    ("metallb.io", ResourceClass::Network),
-    ("traefik.io", ResourceClass::Network),
-    ("traefik.containo.us", ResourceClass::Network),
-    ("projectcontour.io", ResourceClass::Network),
-    ("rook.io", ResourceClass::Storage),
-    ("longhorn.io", ResourceClass::Storage),
-    ("argoproj.io", ResourceClass::Compute),
-    ("karpenter.sh", ResourceClass::Compute),
-    ("keda.sh", ResourceClass::Compute),
-    ("knative.dev", ResourceClass::Compute),
-    ("kubeflow.org", ResourceClass::Compute),
-    ("kubevirt.io", ResourceClass::Compute),
-    ("volcano.sh", ResourceClass::Compute),
-    ("authorization.openshift.io", ResourceClass::AccessControl),
-    ("oauth.openshift.io", ResourceClass::AccessControl),
-    ("security.openshift.io", ResourceClass::AccessControl),
-    ("user.openshift.io", ResourceClass::AccessControl),
-    ("apps.openshift.io", ResourceClass::Compute),
-    ("machine.openshift.io", ResourceClass::Compute),
-    ("route.openshift.io", ResourceClass::Network),
-    ("network.openshift.io", ResourceClass::Network),
-];
+/// A name whose class is known.
+struct Known {
+    /// What tells what the name ends in from most others, without a call.
+    end: u32,
+    name: &'static str,
+    class: ResourceClass,
+    /// Whether names that end in a dot and this one are of its class as well.
+    with_prefix: bool,
+}
+
+const fn only(name: &'static str, class: ResourceClass) -> Known {
+    Known { end: end(name.as_bytes()), name, class, with_prefix: false }
+}
+
+const fn also_with_prefix(name: &'static str, class: ResourceClass) -> Known {
+    Known { end: end(name.as_bytes()), name, class, with_prefix: true }
+}
+
+/// A sum of the last eight bytes of a name, which has dots before it.
+const fn end(name: &[u8]) -> u32 {
+    let mut end = u64::from_be_bytes([b'.'; 8]);
+    if let Some(last) = name.last_chunk() {
+        end = u64::from_be_bytes(*last);
+    } else {
+        let mut rest = name;
+        while let Some((&first, after)) = rest.split_first() {
+            end = end << 8 | first as u64;
+            rest = after;
+        }
+    }
+    end as u32 ^ (end >> 32) as u32
+}
+
+fn find(table: &'static [Known], name: &[u8]) -> Option<&'static Known> {
+    let end = end(name);
+    table.iter().find(|known| {
+        known.end == end
+            && name
+                .strip_suffix(known.name.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || known.with_prefix && rest.ends_with(b"."))
+    })
+}
+
+/// The classes of the core group's resources.
+const CORE: &[Known] = {
+    use ResourceClass::*;
+    &[
+        only("pods", Compute),
+        only("nodes", Compute),
+        only("configmaps", Storage),
+        only("secrets", Storage),
+        only("services", Network),
+        only("endpoints", Network),
+        only("serviceaccounts", AccessControl),
+        only("persistentvolumeclaims", Storage),
+        only("persistentvolumes", Storage),
+        only("replicationcontrollers", Compute),
+        only("podtemplates", Compute),
+        only("bindings", Compute),
+    ]
+};
+
+/// The classes of API groups.
+const GROUPS: &[Known] = {
+    use ResourceClass::*;
+    &[
+        only("coordination.k8s.io", Other),
+        only("apps", Compute),
+        only("authorization.k8s.io", AccessControl),
+        only("batch", Compute),
+        only("discovery.k8s.io", Network),
+        only("rbac.authorization.k8s.io", AccessControl),
+        only("authentication.k8s.io", AccessControl),
+        only("certificates.k8s.io", AccessControl),
+        only("events.k8s.io", Other),
+        only("apiextensions.k8s.io", Other),
+        only("autoscaling", Compute),
+        only("policy", Compute),
+        only("extensions", Compute),
+        only("scheduling.k8s.io", Compute),
+        also_with_prefix("networking.k8s.io", Network),
+        also_with_prefix("storage.k8s.io", Storage),
+        also_with_prefix("autoscaling.k8s.io", Compute),
+        also_with_prefix("metrics.k8s.io", Compute),
+        also_with_prefix("node.k8s.io", Compute),
+        also_with_prefix("resource.k8s.io", Compute),
+        also_with_prefix("cluster.x-k8s.io", Compute),
+        // AlbConfig; the groups below this one are of several classes.
+        only("alibabacloud.com", Network),
+        // Alibaba Cloud.
+        also_with_prefix("ramauthenticator.k8s.alibabacloud", AccessControl),
+        also_with_prefix("network.alibabacloud.com", Network),
+        also_with_prefix("storage.alibabacloud.com", Storage),
+        also_with_prefix("csi.aliyun.com", Storage),
+        also_with_prefix("kruise.io", Compute),
+        // What clusters of every provider run.
+        also_with_prefix("security.istio.io", AccessControl),
+        also_with_prefix("networking.istio.io", Network),
+        also_with_prefix("cilium.io", Network),
+        also_with_prefix("projectcalico.org", Network),
+        also_with_prefix("k8s.cni.cncf.io", Network),
+        also_with_prefix("metallb.io", Network),
+        also_with_prefix("traefik.io", Network),
+        also_with_prefix("traefik.containo.us", Network),
+        also_with_prefix("projectcontour.io", Network),
+        also_with_prefix("rook.io", Storage),
+        also_with_prefix("longhorn.io", Storage),
+        also_with_prefix("argoproj.io", Compute),
+        also_with_prefix("karpenter.sh", Compute),
+        also_with_prefix("keda.sh", Compute),
+        also_with_prefix("knative.dev", Compute),
+        also_with_prefix("kubeflow.org", Compute),
+        also_with_prefix("kubevirt.io", Compute),
+        also_with_prefix("volcano.sh", Compute),
+        also_with_prefix("authorization.openshift.io", AccessControl),
+        also_with_prefix("oauth.openshift.io", AccessControl),
+        also_with_prefix("security.openshift.io", AccessControl),
+        also_with_prefix("user.openshift.io", AccessControl),
+        also_with_prefix("apps.openshift.io", Compute),
+        also_with_prefix("machine.openshift.io", Compute),
+        also_with_prefix("route.openshift.io", Network),
+        also_with_prefix("network.openshift.io", Network),
+    ]
+};
 
 /// What was done, or tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,11 +269,16 @@ impl Action {
     /// The value of `action`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Access => "access",
+            Self::Create => r#","action":"create""#,
+            Self::Update => r#","action":"update""#,
+            Self::Delete => r#","action":"delete""#,
+            Self::Access => r#","action":"access""#,
         }
     }
 
@@ -158,19 +287,16 @@ impl Action {
     /// Kubernetes calls some things `create` that make nothing, or worse: entering a container or going
     /// through the proxy is access, by whatever verb; so is asking who may do what; and a pod's eviction is
     /// its deletion.
-    #[must_use]
-    pub fn of(verb: &[u8], group: &[u8], resource: &[u8], subresource: &[u8]) -> Self {
-        match subresource {
-            b"" => {}
-            b"exec" | b"attach" | b"portforward" | b"proxy" => return Self::Access,
-            b"eviction" if verb == b"create" => return Self::Delete,
-            _ => {}
+    pub(super) fn of(verb: Verb, group: &[u8], resource: &[u8], subresource: Subresource) -> Self {
+        if subresource.leads_on() {
+            return Self::Access;
         }
         match verb {
-            b"create" if is_review(group, resource) => Self::Access,
-            b"create" => Self::Create,
-            b"update" | b"patch" | b"put" => Self::Update,
-            b"delete" | b"deletecollection" => Self::Delete,
+            Verb::Create if subresource == Subresource::Eviction => Self::Delete,
+            Verb::Create if is_review(group, resource) => Self::Access,
+            Verb::Create => Self::Create,
+            Verb::Update | Verb::Patch | Verb::Put => Self::Update,
+            Verb::Delete | Verb::DeleteCollection => Self::Delete,
             _ => Self::Access,
         }
     }
@@ -195,20 +321,24 @@ impl Outcome {
     /// The value of `outcome`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
+            Self::Success => r#","outcome":"success""#,
+            Self::Failure => r#","outcome":"failure""#,
         }
     }
 }
 
-/// How the request ended; none where the event is from before its end.
-pub(super) fn outcome(event: &Event<'_>) -> Option<Outcome> {
-    if has_panicked(event) {
+/// How the request ended, by the answer's code; none where the event is from before its end.
+pub(super) fn outcome(has_panicked: bool, code: Option<i64>) -> Option<Outcome> {
+    if has_panicked {
         return Some(Outcome::Failure);
     }
-    let code = event.response_code()?;
-    Some(if code < 400 { Outcome::Success } else { Outcome::Failure })
+    Some(if code? < 400 { Outcome::Success } else { Outcome::Failure })
 }
 
 /// Whether the request made the API server panic.
@@ -316,13 +446,18 @@ mod tests {
     }
 
     #[test]
-    fn no_group_hides_a_later_one() {
-        for (index, &(later, class)) in GROUPS.iter().enumerate() {
-            let hidden = GROUPS[..index].iter().find(|(earlier, _)| {
-                later.strip_suffix(earlier).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            });
-            assert_eq!(hidden, None, "{later}");
-            assert_eq!(ResourceClass::of(later.as_bytes(), b"things"), class, "{later}");
+    fn every_name_is_found_with_a_prefix_or_without() {
+        for (table, known) in [(CORE, CORE), (GROUPS, GROUPS)]
+            .iter()
+            .flat_map(|(table, all)| all.iter().map(move |known| (table, known)))
+        {
+            let class = |name: &str| find(table, name.as_bytes()).map(|known| known.class);
+            assert_eq!(class(known.name), Some(known.class), "{}", known.name);
+            let prefixed = class(&format!("x.{}", known.name));
+            assert_eq!(prefixed, known.with_prefix.then_some(known.class), "{}", known.name);
+            assert_eq!(class(&format!("x{}", known.name)), None, "{}", known.name);
+            // With less than that before it, the last eight bytes would not tell names with a prefix.
+            assert!(!known.with_prefix || known.name.len() >= 7, "{}", known.name);
         }
     }
 
@@ -358,8 +493,9 @@ mod tests {
             ("approve", "certificates.k8s.io", "signers", "", Access),
             ("", "", "", "", Access),
         ] {
-            let of =
-                Action::of(verb.as_bytes(), group.as_bytes(), resource.as_bytes(), subresource.as_bytes());
+            let (verb_read, subresource_read) =
+                (Verb::of(Text::new(verb.as_bytes())), Subresource::of(Text::new(subresource.as_bytes())));
+            let of = Action::of(verb_read, group.as_bytes(), resource.as_bytes(), subresource_read);
             assert_eq!(of, expected, "{verb} {group}/{resource}/{subresource}");
         }
     }
@@ -380,7 +516,7 @@ mod tests {
         ] {
             let record = format!(r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1",{rest}}}"#);
             let event = Event::read(record.as_bytes(), b"audit").unwrap();
-            assert_eq!(outcome(&event), expected, "{rest}");
+            assert_eq!(outcome(has_panicked(&event), event.response_code()), expected, "{rest}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! k8s.io/apimachinery/pkg/runtime), because whatever is read otherwise is a way to run one command and
 //! show another.
 
+use super::classify::Subresource;
 use crate::json::{self, Kind, Raw};
 use crate::record::{Event, Member, ObjectRef};
 
@@ -57,16 +58,15 @@ impl Copying {
 }
 
 /// What was run, if the event is about running something.
-pub(super) fn exec(event: &Event<'_>) -> Option<Box<Exec>> {
-    let reference = event.object_ref?;
-    if reference.subresource.is_empty() || !is_pod(&reference) {
+pub(super) fn exec(event: &Event<'_>, subresource: Subresource) -> Option<Box<Exec>> {
+    if subresource == Subresource::None || !is_pod(event.object_ref.as_ref()?) {
         return None;
     }
-    let exec = match &*reference.subresource.decode() {
-        b"exec" => of_query(event, Stream::Command),
-        b"attach" => of_query(event, Stream::Container),
-        b"portforward" => of_query(event, Stream::Ports),
-        b"ephemeralcontainers" => of_body(event.get(Member::RequestObject)?)?,
+    let exec = match subresource {
+        Subresource::Exec => of_query(event, Stream::Command),
+        Subresource::Attach => of_query(event, Stream::Container),
+        Subresource::PortForward => of_query(event, Stream::Ports),
+        Subresource::EphemeralContainers => of_body(event.get(Member::RequestObject)?)?,
         _ => return None,
     };
     (exec != Exec::default()).then(|| Box::new(exec))
@@ -129,8 +129,12 @@ impl Exec {
         exec
     }
 
-    /// Appends the value of `exec`, a JSON object.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// The member `exec`, after a comma.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn member(&self) -> Vec<u8> {
+        let mut object = br#","exec":"#.to_vec();
+        let out = &mut object;
         let mut separator = b'{';
         let mut member = |out: &mut Vec<u8>, name: &[u8]| {
             out.push(separator);
@@ -168,6 +172,7 @@ impl Exec {
             out.push(b'{');
         }
         out.push(b'}');
+        object
     }
 
     fn push_argument(&mut self, mut argument: Vec<u8>, room: &mut usize) {
@@ -326,6 +331,7 @@ fn copying(command: &[Vec<u8>]) -> Option<Copying> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Normalizer;
     use super::*;
     use proptest::prelude::*;
 
@@ -348,7 +354,8 @@ mod tests {
         // kube-apiserver escapes these in strings.
         let record = String::from_utf8(record).unwrap();
         let record = record.replace('&', r"\u0026");
-        exec(&Event::read(record.as_bytes(), b"audit").unwrap()).map(|exec| *exec)
+        let event = Event::read(record.as_bytes(), b"audit").unwrap();
+        Normalizer::default().normalize(&event).exec.map(|exec| *exec)
     }
 
     fn words(list: &[Vec<u8>]) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! What is taken for a trial is not taken for a deed, so an attacker would like to have a deed look like one:
 //! the parameter counts only where kube-apiserver heeds it.
 
+use super::classify::{Subresource, Verb};
 use super::command::parameters;
 use crate::json::{self, Raw, position, position_of_pair};
 use crate::policy::Level;
@@ -13,16 +14,13 @@ use crate::record::{Event, Member};
 /// Creations, updates and patches heed the query; streams and proxied requests do not. A deletion heeds its
 /// body (`DeleteOptions`) where it has one, else the query; an event that does not tell whether there was a
 /// body is taken at its worst.
-pub(super) fn is_dry_run(event: &Event<'_>) -> bool {
-    let verb = event.text(Member::Verb).unwrap_or_default().decode();
-    let subresource =
-        event.object_ref.as_ref().map(|reference| reference.subresource.decode()).unwrap_or_default();
-    if matches!(&*subresource, b"exec" | b"attach" | b"portforward" | b"proxy") {
+pub(super) fn is_dry_run(event: &Event<'_>, verb: Verb, subresource: Subresource) -> bool {
+    if subresource.leads_on() {
         return false;
     }
-    match &*verb {
-        b"create" | b"update" | b"patch" => query_asks(event),
-        b"delete" | b"deletecollection" => match event.get(Member::RequestObject) {
+    match verb {
+        Verb::Create | Verb::Update | Verb::Patch => query_asks(event),
+        Verb::Delete | Verb::DeleteCollection => match event.get(Member::RequestObject) {
             Some(options) => options.get(b"dryRun").is_some_and(all_stages),
             None => Level::of(event) >= Some(Level::Request) && query_asks(event),
         },
@@ -83,7 +81,7 @@ mod tests {
                 r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"{verb}","requestURI":"{uri}"{more}}}"#
             );
             let event = Event::read(record.as_bytes(), b"audit").unwrap();
-            assert_eq!(is_dry_run(&event), expected, "{record}");
+            assert_eq!(super::super::Normalizer::default().normalize(&event).dry_run, expected, "{record}");
         }
     }
 }

@@ -10,9 +10,11 @@
 //! in quotes where it could be taken for several, and without anything that moves a cursor, breaks a line or
 //! turns the direction of writing. Only kept events get a message.
 
+use super::classify::{Subresource, Verb};
 use super::command::Exec;
-use super::{Normalized, OperatorSource, Outcome, classify};
-use crate::json;
+use super::{Normalized, OperatorSource, Outcome};
+use crate::buffer::{Room, Short};
+use crate::json::{self, Text};
 use crate::record::{Event, Member, ObjectRef};
 
 /// How many bytes of one word are written. Names in Kubernetes have at most 253.
@@ -22,155 +24,160 @@ const LONGEST_WORD: usize = 256;
 const LONGEST_COMMAND: usize = 512;
 
 /// A verb's past ("deleted") and present participle ("deleting").
-struct Phrase {
-    past: &'static str,
-    doing: &'static str,
+type Phrase = [&'static str; 2];
+
+/// What is said of a verb; nothing of those that are cited.
+const OF_VERBS: [Phrase; Verb::COUNT] = {
+    let mut phrases = [["", ""]; Verb::COUNT];
+    phrases[Verb::Get as usize] = ["read", "reading"];
+    phrases[Verb::List as usize] = ["listed", "listing"];
+    phrases[Verb::Watch as usize] = ["watched", "watching"];
+    phrases[Verb::Create as usize] = ["created", "creating"];
+    phrases[Verb::Update as usize] = ["updated", "updating"];
+    phrases[Verb::Patch as usize] = ["patched", "patching"];
+    phrases[Verb::Delete as usize] = ["deleted", "deleting"];
+    phrases[Verb::DeleteCollection as usize] = ["deleted a collection of", "deleting a collection of"];
+    phrases[Verb::Post as usize] = ["posted to", "posting to"];
+    phrases
+};
+
+/// What is said where the subresource says more than the verb.
+const OF_SUBRESOURCES: [Phrase; Subresource::COUNT] = {
+    let mut phrases = [["", ""]; Subresource::COUNT];
+    phrases[Subresource::Exec as usize] = ["ran", "running"];
+    phrases[Subresource::Attach as usize] = ["attached to", "attaching to"];
+    phrases[Subresource::PortForward as usize] = ["forwarded", "forwarding"];
+    phrases[Subresource::Proxy as usize] = ["went through the proxy to", "going through the proxy to"];
+    phrases[Subresource::EphemeralContainers as usize] = ["added", "adding"];
+    phrases[Subresource::Eviction as usize] = ["evicted", "evicting"];
+    phrases[Subresource::Binding as usize] = ["bound", "binding"];
+    phrases[Subresource::Token as usize] = ["requested a token for", "requesting a token for"];
+    phrases[Subresource::Log as usize] = ["read the log of", "reading the log of"];
+    phrases[Subresource::Scale as usize] = ["scaled", "scaling"];
+    phrases
+};
+
+/// Whether the subresource says more than the verb: what is done is not done to a part of the object.
+fn says_more(subresource: Subresource, verb: Verb) -> bool {
+    match subresource {
+        Subresource::Exec | Subresource::Attach | Subresource::PortForward | Subresource::Proxy => true,
+        Subresource::EphemeralContainers | Subresource::Scale => matches!(verb, Verb::Patch | Verb::Update),
+        Subresource::Eviction | Subresource::Binding | Subresource::Token => verb == Verb::Create,
+        Subresource::Log => verb == Verb::Get,
+        Subresource::None | Subresource::Other => false,
+    }
 }
 
-const fn phrase(past: &'static str, doing: &'static str) -> Phrase {
-    Phrase { past, doing }
-}
-
-/// What is said between the operator and the object.
-enum Deed {
-    /// A verb with its own words.
-    Known(Phrase),
-    /// A verb with its own words, to a part of the object.
-    Part(Phrase),
-    /// A verb that is cited.
-    Other,
-}
-
-fn of_verb(verb: &[u8]) -> Option<Phrase> {
-    Some(match verb {
-        b"get" => phrase("read", "reading"),
-        b"list" => phrase("listed", "listing"),
-        b"watch" => phrase("watched", "watching"),
-        b"create" => phrase("created", "creating"),
-        b"update" => phrase("updated", "updating"),
-        b"patch" => phrase("patched", "patching"),
-        b"delete" => phrase("deleted", "deleting"),
-        b"deletecollection" => phrase("deleted a collection of", "deleting a collection of"),
-        b"post" => phrase("posted to", "posting to"),
-        _ => return None,
-    })
-}
-
-/// What a verb means where the subresource says more than it.
-fn of_subresource(subresource: &[u8], verb: &[u8]) -> Option<Phrase> {
-    Some(match (subresource, verb) {
-        (b"exec", _) => phrase("ran", "running"),
-        (b"attach", _) => phrase("attached to", "attaching to"),
-        (b"portforward", _) => phrase("forwarded", "forwarding"),
-        (b"proxy", _) => phrase("went through the proxy to", "going through the proxy to"),
-        (b"ephemeralcontainers", b"patch" | b"update") => phrase("added", "adding"),
-        (b"eviction", b"create") => phrase("evicted", "evicting"),
-        (b"binding", b"create") => phrase("bound", "binding"),
-        (b"token", b"create") => phrase("requested a token for", "requesting a token for"),
-        (b"log", b"get") => phrase("read the log of", "reading the log of"),
-        (b"scale", b"patch" | b"update") => phrase("scaled", "scaling"),
-        _ => return None,
-    })
-}
-
-pub(super) fn write(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
-    let verb = event.text(Member::Verb).unwrap_or_default().decode();
-    let reference = event.object_ref.unwrap_or_default();
-    let subresource = reference.subresource.decode();
-    let deed = match of_subresource(&subresource, &verb) {
-        Some(phrase) => Deed::Known(phrase),
-        None => match of_verb(&verb) {
-            Some(phrase) if subresource.is_empty() => Deed::Known(phrase),
-            Some(phrase) => Deed::Part(phrase),
-            None => Deed::Other,
-        },
-    };
-
-    push_operator(normalized, event, out);
-    let code = event.response_code();
+/// Writes the line; returns whether it is known to need no escapes in JSON.
+pub(super) fn write(
+    normalized: &Normalized<'_>,
+    event: &Event<'_>,
+    out: &mut Room<'_>,
+) -> Result<bool, Short> {
+    let (verb, subresource) = (normalized.verb, normalized.subresource);
+    let says_more = says_more(subresource, verb);
+    let phrase =
+        if says_more { OF_SUBRESOURCES.get(subresource as usize) } else { OF_VERBS.get(verb as usize) };
+    let mut is_plain = put_operator(normalized, event, out)?;
+    let code = normalized.code;
     let denied = normalized.outcome == Some(Outcome::Failure) && matches!(code, Some(401 | 403));
     let past = match normalized.outcome {
         Some(Outcome::Success) => true,
         Some(Outcome::Failure) if denied => {
-            out.extend_from_slice(b" was denied (");
-            json::push_number(out, code.unwrap_or_default());
-            out.push(b')');
+            out.push(b" was denied (")?;
+            out.push_number(code.unwrap_or_default())?;
+            out.push(b")")?;
             false
         }
         Some(Outcome::Failure) => {
-            out.extend_from_slice(b" failed");
+            out.push(b" failed")?;
             false
         }
         // The event is from before the answer.
         None => {
-            out.extend_from_slice(b" began");
+            out.push(b" began")?;
             false
         }
     };
-    out.push(b' ');
-    match &deed {
-        Deed::Known(phrase) | Deed::Part(phrase) => {
-            let words = if past { phrase.past } else { phrase.doing };
-            out.extend_from_slice(words.as_bytes());
+    out.push(b" ")?;
+    match phrase {
+        Some([did, doing]) if !doing.is_empty() => {
+            out.push(if past { did } else { doing }.as_bytes())?;
         }
-        Deed::Other => {
-            out.extend_from_slice(if past { b"used verb " } else { b"using verb " });
-            push_word(out, &verb, LONGEST_WORD);
-            out.extend_from_slice(b" on");
+        _ => {
+            out.push(if past { b"used verb " } else { b"using verb " })?;
+            is_plain &= put_word(out, event.text(Member::Verb).unwrap_or_default())?;
+            out.push(b" on")?;
         }
     }
-    out.push(b' ');
-    match normalized.exec.as_deref() {
-        _ if event.object_ref.is_none() => push_path(event, out),
-        exec => {
-            push_part(exec, &subresource, &deed, out);
-            push_object(&reference, &verb, out);
-            if &*subresource == b"proxy" {
-                out.extend_from_slice(b" at ");
-                push_path(event, out);
-            }
+    out.push(b" ")?;
+    if let Some(reference) = &event.object_ref {
+        if subresource != Subresource::None && !says_more {
+            is_plain &= put_word(out, reference.subresource)?;
+            out.push(b" of ")?;
+        } else if let Subresource::Exec
+        | Subresource::Attach
+        | Subresource::PortForward
+        | Subresource::EphemeralContainers = subresource
+        {
+            out.push_owned(used_part(normalized.exec.as_deref(), subresource))?;
+            is_plain = false;
         }
+        is_plain &= put_object(reference, verb, out)?;
+        if subresource == Subresource::Proxy {
+            out.push(b" at ")?;
+            is_plain &= put_path(event, out)?;
+        }
+    } else {
+        is_plain &= put_path(event, out)?;
     }
     if normalized.dry_run {
-        out.extend_from_slice(b" (asking for a dry run)");
+        out.push(b" (asking for a dry run)")?;
     }
     if let Some(ip) = &normalized.source_ip {
-        out.extend_from_slice(b" from ");
-        out.extend_from_slice(ip);
+        out.push(b" from ")?;
+        out.push(ip)?;
     }
-    if classify::has_panicked(event) {
-        out.extend_from_slice(b": the API server panicked");
+    if normalized.has_panicked {
+        out.push(b": the API server panicked")?;
     } else if let Some(code) = code
         && !denied
     {
-        out.extend_from_slice(b": ");
-        json::push_number(out, code);
+        out.push(b": ")?;
+        out.push_number(code)?;
     }
+    Ok(is_plain)
 }
 
-fn push_operator(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Vec<u8>) {
-    if normalized.is_nobodys() {
-        out.extend_from_slice(b"a process");
-    } else if normalized.operator.is_empty() {
-        out.extend_from_slice(b"an unauthenticated client");
-    } else {
-        push_word(out, &normalized.operator, LONGEST_WORD);
+#[inline(always)]
+fn put_operator(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Room<'_>) -> Result<bool, Short> {
+    let operator = &*normalized.operator;
+    let mut is_plain = true;
+    if operator.is_empty() {
+        out.push(if normalized.is_process { b"a process" } else { b"an unauthenticated client" })?;
+    } else if !put_as_is(out, operator, LONGEST_WORD)? {
+        out.push_owned(quoted(operator))?;
+        is_plain = false;
     }
     let how: &[u8] = match normalized.operator_source {
-        OperatorSource::Username => return,
+        OperatorSource::Username => return Ok(is_plain),
         OperatorSource::Impersonation => b" (impersonated by ",
         OperatorSource::RbacReason => b" (as ",
     };
-    out.extend_from_slice(how);
-    push_word(out, &event.user.username.decode(), LONGEST_WORD);
-    out.push(b')');
+    out.push(how)?;
+    is_plain &= put_word(out, event.user.username)?;
+    out.push(b")")?;
+    Ok(is_plain)
 }
 
-/// What part of an object was used: the command in the container of a pod, the ports of it, its status.
-fn push_part(exec: Option<&Exec>, subresource: &[u8], deed: &Deed, out: &mut Vec<u8>) {
+/// What part of a pod was used, and where that is said before the pod: the command in a container, the ports of it.
+#[cold]
+#[inline(never)]
+fn used_part(exec: Option<&Exec>, subresource: Subresource) -> Vec<u8> {
+    let mut text = Vec::new();
+    let out = &mut text;
     match subresource {
-        b"" => {}
-        b"exec" => {
+        Subresource::Exec => {
             match exec {
                 Some(exec) if !exec.command.is_empty() => push_command(&exec.command, out),
                 _ => out.extend_from_slice(b"a command"),
@@ -178,8 +185,8 @@ fn push_part(exec: Option<&Exec>, subresource: &[u8], deed: &Deed, out: &mut Vec
             out.extend_from_slice(b" in ");
             push_container(exec, out);
         }
-        b"attach" => push_container(exec, out),
-        b"portforward" => {
+        Subresource::Attach => push_container(exec, out),
+        Subresource::PortForward => {
             match exec.map(|exec| exec.ports.as_slice()).unwrap_or_default() {
                 [] => out.extend_from_slice(b"ports"),
                 [port] => {
@@ -201,7 +208,7 @@ fn push_part(exec: Option<&Exec>, subresource: &[u8], deed: &Deed, out: &mut Vec
             }
             out.extend_from_slice(b" of ");
         }
-        b"ephemeralcontainers" if matches!(deed, Deed::Known(_)) => {
+        _ => {
             out.extend_from_slice(b"ephemeral container ");
             if let Some(exec) = exec {
                 if let Some(name) = &exec.container {
@@ -216,12 +223,8 @@ fn push_part(exec: Option<&Exec>, subresource: &[u8], deed: &Deed, out: &mut Vec
             }
             out.extend_from_slice(b"to ");
         }
-        _ if matches!(deed, Deed::Known(_)) => {}
-        _ => {
-            push_word(out, subresource, LONGEST_WORD);
-            out.extend_from_slice(b" of ");
-        }
     }
+    text
 }
 
 fn push_container(exec: Option<&Exec>, out: &mut Vec<u8>) {
@@ -252,70 +255,130 @@ fn push_command(arguments: &[Vec<u8>], out: &mut Vec<u8>) {
 }
 
 /// The object: `pod shop/web-0`, `node n1`, `a pod in namespace shop`, `secrets`.
-fn push_object(reference: &ObjectRef<'_>, verb: &[u8], out: &mut Vec<u8>) {
-    let resource = reference.resource.decode();
-    let (namespace, name) = (reference.namespace.decode(), reference.name.decode());
+#[inline(always)]
+fn put_object(reference: &ObjectRef<'_>, verb: Verb, out: &mut Room<'_>) -> Result<bool, Short> {
+    let &ObjectRef { resource, mut namespace, name, .. } = reference;
     // A namespace's own request is in that namespace.
-    let namespace = if &*resource == b"namespaces" { &[] } else { &*namespace };
+    if !namespace.is_empty() && resource.is(b"namespaces") {
+        namespace = Text::default();
+    }
+    let mut is_plain;
     if name.is_empty() {
         // The server is yet to give the name.
-        if verb == b"create" {
-            out.extend_from_slice(b"a new ");
-            push_singular(out, &resource);
+        if verb == Verb::Create {
+            out.push(b"a new ")?;
+            is_plain = put_singular(out, resource)?;
         } else {
-            push_word(out, &resource, LONGEST_WORD);
+            is_plain = put_word(out, resource)?;
         }
         if !namespace.is_empty() {
-            out.extend_from_slice(b" in namespace ");
-            push_word(out, namespace, LONGEST_WORD);
+            out.push(b" in namespace ")?;
+            is_plain &= put_word(out, namespace)?;
         }
-        return;
+        return Ok(is_plain);
     }
-    push_singular(out, &resource);
-    out.push(b' ');
+    is_plain = put_singular(out, resource)?;
+    out.push(b" ")?;
     if !namespace.is_empty() {
-        push_word(out, namespace, LONGEST_WORD);
-        out.push(b'/');
+        is_plain &= put_word(out, namespace)?;
+        out.push(b"/")?;
     }
-    push_word(out, &name, LONGEST_WORD);
+    is_plain &= put_word(out, name)?;
+    Ok(is_plain)
 }
 
 /// The request's path without its query.
-fn push_path(event: &Event<'_>, out: &mut Vec<u8>) {
-    let uri = event.text(Member::RequestUri).unwrap_or_default().decode();
-    let path = uri.split(|&byte| byte == b'?').next().unwrap_or_default();
-    push_word(out, path, LONGEST_WORD);
+#[inline(always)]
+fn put_path(event: &Event<'_>, out: &mut Room<'_>) -> Result<bool, Short> {
+    let uri = event.text(Member::RequestUri).unwrap_or_default();
+    // What has escapes is not taken as it is.
+    let is_plain = put_as_is(out, before_query(uri.raw()), LONGEST_WORD)?;
+    if !is_plain {
+        out.hand_on(|out| quoted_into(out, uri, |uri| before_query(uri).to_vec()))?;
+    }
+    Ok(is_plain)
 }
 
-/// Plurals that the rules of [`push_singular`] get wrong.
-const IRREGULAR: &[(&[u8], &[u8])] = &[
-    (b"endpoints", b"endpoints"),
-    (b"securitycontextconstraints", b"securitycontextconstraints"),
-    (b"prometheuses", b"prometheus"),
-    (b"componentstatuses", b"componentstatus"),
-    (b"caches", b"cache"),
+fn before_query(uri: &[u8]) -> &[u8] {
+    json::position(uri, b'?').and_then(|query| uri.get(..query)).unwrap_or(uri)
+}
+
+/// Appends the singular of a resource's name, as [`put_word`] does.
+#[inline(always)]
+fn put_singular(out: &mut Room<'_>, plural: Text<'_>) -> Result<bool, Short> {
+    let (stem, ending) = singular(plural.raw());
+    let is_plain = put_as_is(out, stem, LONGEST_WORD - ending.len())?;
+    if is_plain {
+        out.push(ending)?;
+    } else {
+        out.hand_on(|out| quoted_into(out, plural, |plural| <[&[u8]; 2]>::from(singular(plural)).concat()))?;
+    }
+    Ok(is_plain)
+}
+
+/// Plurals that the rules of [`singular`] get wrong, each with what the singular lacks.
+const IRREGULAR: &[(&str, usize)] = &[
+    ("endpoints", 0),
+    ("securitycontextconstraints", 0),
+    ("prometheuses", 2),
+    ("componentstatuses", 2),
+    ("caches", 1),
 ];
 
-/// The singular of a resource's name: `policies`, `ingresses`, `pods`.
-fn push_singular(out: &mut Vec<u8>, plural: &[u8]) {
-    if let Some((_, singular)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == plural) {
-        return out.extend_from_slice(singular);
+/// The singular of a resource's name, in two parts: `policies`, `ingresses`, `pods`.
+fn singular(plural: &[u8]) -> (&[u8], &'static [u8]) {
+    if let Some((_, less)) = IRREGULAR.iter().find(|(irregular, _)| irregular.as_bytes() == plural) {
+        return (plural.get(..plural.len() - less).unwrap_or_default(), b"");
     }
-    if let Some(stem) = plural.strip_suffix(b"ies") {
-        push_word(out, &[stem, b"y"].concat(), LONGEST_WORD);
-        return;
+    match plural {
+        [stem @ .., b'i', b'e', b's'] => (stem, b"y"),
+        [stem @ .., b'e', b's'] if is_sibilant(stem) => (stem, b""),
+        [stem @ .., b's'] => (stem, b""),
+        _ => (plural, b""),
     }
-    let sibilant = [&b"sses"[..], b"shes", b"ches", b"xes"].iter().any(|ending| plural.ends_with(ending));
-    let ending: &[u8] = if sibilant { b"es" } else { b"s" };
-    push_word(out, plural.strip_suffix(ending).unwrap_or(plural), LONGEST_WORD);
+}
+
+/// Whether a noun that ends so has `es` added to it.
+fn is_sibilant(stem: &[u8]) -> bool {
+    matches!(stem, [.., b's', b's'] | [.., b's' | b'c', b'h'] | [.., b'x'])
+}
+
+/// Appends text as [`push_word`] does; returns whether it needs no escapes in JSON, because it stands there as it is.
+#[inline(always)]
+fn put_word(out: &mut Room<'_>, text: Text<'_>) -> Result<bool, Short> {
+    // What has escapes is not taken as it is.
+    let is_plain = put_as_is(out, text.raw(), LONGEST_WORD)?;
+    if !is_plain {
+        out.hand_on(|out| quoted_into(out, text, <[u8]>::to_vec))?;
+    }
+    Ok(is_plain)
+}
+
+/// Appends text if it can do no harm as it is, and is one word; returns whether it did.
+#[inline(always)]
+fn put_as_is(out: &mut Room<'_>, text: &[u8], limit: usize) -> Result<bool, Short> {
+    Ok(text.len() <= limit && out.push_plain(text, b'!')?)
+}
+
+/// Appends `part` of a text as [`push_word`] does.
+#[cold]
+#[inline(never)]
+fn quoted_into<'b>(mut out: Room<'b>, text: Text<'_>, part: fn(&[u8]) -> Vec<u8>) -> Result<Room<'b>, Short> {
+    out.push_owned(quoted(&part(&text.decode())))?;
+    Ok(out)
+}
+
+#[cold]
+#[inline(never)]
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_word(&mut out, text, LONGEST_WORD);
+    out
 }
 
 /// Appends text as one word that can do no harm: in quotes, with escapes, if it has anything but visible
 /// characters; not more of it than `limit` bytes.
 fn push_word(out: &mut Vec<u8>, text: &[u8], limit: usize) {
-    if !text.is_empty() && text.len() <= limit && json::is_plain(text, b'!') {
-        return out.extend_from_slice(text);
-    }
     let start = out.len();
     let mut quoted = text.is_empty();
     let mut room = limit;
@@ -407,14 +470,16 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use super::super::{Normalizer, Settings};
     use super::*;
+    use crate::buffer::Buffer;
     use proptest::prelude::*;
 
     fn message(members: &str) -> String {
         let record = format!(r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1",{members}}}"#);
         let event = Event::read(record.as_bytes(), b"audit").unwrap();
-        let mut out = Vec::new();
-        Normalizer::new(Settings::default()).normalize(&event).write_message(&event, &mut out);
-        String::from_utf8(out).unwrap()
+        let normalized = Normalizer::new(Settings::default()).normalize(&event);
+        let mut out = Buffer::default();
+        out.write(|out| normalized.write_message(&event, out));
+        String::from_utf8(out.bytes().to_vec()).unwrap()
     }
 
     #[test]
@@ -569,7 +634,7 @@ mod tests {
 
     #[test]
     fn plurals_have_singulars() {
-        for (plural, singular) in [
+        for (plural, expected) in [
             ("pods", "pod"),
             ("ingresses", "ingress"),
             ("storageclasses", "storageclass"),
@@ -584,13 +649,26 @@ mod tests {
             ("certificatesigningrequests", "certificatesigningrequest"),
             ("helm", "helm"),
         ] {
-            let mut out = Vec::new();
-            push_singular(&mut out, plural.as_bytes());
-            assert_eq!(String::from_utf8(out).unwrap(), singular);
+            let (stem, ending) = singular(plural.as_bytes());
+            assert_eq!([stem, ending].concat(), expected.as_bytes());
         }
     }
 
     proptest! {
+        #[test]
+        fn a_word_that_needs_nothing_is_taken_as_it_stands(
+            text in prop_oneof!["[!-~]{0,9}", "[!-~]{250,260}", "[ -~é\u{7f}\u{202e}]{0,9}"],
+        ) {
+            let mut escaped = Vec::new();
+            json::push_escaped(&mut escaped, text.as_bytes());
+            let mut expected = Vec::new();
+            push_word(&mut expected, text.as_bytes(), LONGEST_WORD);
+            let mut out = Buffer::default();
+            let is_plain = out.write(|out| put_word(out, Text::new(&escaped)));
+            prop_assert_eq!(out.bytes(), &expected);
+            prop_assert!(!is_plain || escaped == expected);
+        }
+
         #[test]
         fn a_word_is_visible_utf8_within_bounds(text in any::<Vec<u8>>(), limit in 0_usize..40) {
             let mut out = Vec::new();

@@ -22,7 +22,9 @@ pub use command::{Copying, Exec};
 pub use networks::{Network, NetworkError, Networks, lines};
 pub use operator::{OperatorSource, OperatorType};
 
-use crate::json;
+use classify::{Subresource, Verb};
+
+use crate::buffer::{Room, Short};
 use crate::record::{Event, Member, User};
 use std::borrow::Cow;
 
@@ -94,6 +96,11 @@ pub struct Normalized<'a> {
     user: User<'a>,
     /// Whether this is a process that something saw in a container, and no request.
     is_process: bool,
+    verb: Verb,
+    subresource: Subresource,
+    /// `responseStatus.code`
+    code: Option<i64>,
+    has_panicked: bool,
 }
 
 impl Normalizer {
@@ -118,7 +125,14 @@ impl Normalizer {
     pub(crate) fn normalize_with<'a>(&self, event: &Event<'a>, memory: &mut Memory) -> Normalized<'a> {
         let operator = operator::operator(event, &self.settings.shared_accounts);
         let origin = memory.origins.of(event, &self.settings);
-        let (resource_class, action) = what(event);
+        let verb = Verb::of(event.text(Member::Verb).unwrap_or_default());
+        let subresource = event
+            .object_ref
+            .as_ref()
+            .map_or(Subresource::None, |reference| Subresource::of(reference.subresource));
+        let (resource_class, action) = what(event, verb, subresource);
+        let code = event.response_code();
+        let has_panicked = classify::has_panicked(event);
         Normalized {
             operator_type: OperatorType::of(&operator.name),
             operator_source: operator.source,
@@ -129,23 +143,25 @@ impl Normalizer {
             source_ips: origin.all,
             resource_class,
             action,
-            outcome: classify::outcome(event),
-            dry_run: dry_run::is_dry_run(event),
-            exec: command::exec(event),
+            outcome: classify::outcome(has_panicked, code),
+            dry_run: dry_run::is_dry_run(event, verb, subresource),
+            exec: command::exec(event, subresource),
             user: operator.user,
             is_process: false,
+            verb,
+            subresource,
+            code,
+            has_panicked,
         }
     }
 }
 
-fn what(event: &Event<'_>) -> (ResourceClass, Action) {
-    let verb = event.text(Member::Verb).unwrap_or_default().decode();
+fn what(event: &Event<'_>, verb: Verb, subresource: Subresource) -> (ResourceClass, Action) {
     let Some(reference) = &event.object_ref else {
-        return (ResourceClass::NonResource, Action::of(&verb, b"", b"", b""));
+        return (ResourceClass::NonResource, Action::of(verb, b"", b"", subresource));
     };
     let (group, resource) = (reference.api_group.decode(), reference.resource.decode());
-    let class = ResourceClass::of(&group, &resource);
-    (class, Action::of(&verb, &group, &resource, &reference.subresource.decode()))
+    (ResourceClass::of(&group, &resource), Action::of(verb, &group, &resource, subresource))
 }
 
 /// A field of the `audit` object that this stage finds, to be looked up by name once and read often.
@@ -339,41 +355,43 @@ impl Normalized<'_> {
     }
 
     /// Appends the members that this stage adds to the `audit` object, each after a comma.
-    pub fn write_members(&self, out: &mut Vec<u8>) {
+    #[inline(always)]
+    pub(crate) fn write_members(&self, out: &mut Room<'_>) -> Result<(), Short> {
         if !self.operator.is_empty() {
-            push_text(out, br#","operator":""#, &self.operator);
-            push_word(out, br#","operator_source":""#, self.operator_source.as_str());
+            push_text(out, br#","operator":""#, &self.operator)?;
+            out.push(self.operator_source.as_member().as_bytes())?;
         }
         if !self.is_nobodys() {
-            push_word(out, br#","operator_type":""#, self.operator_type.as_str());
+            out.push(self.operator_type.as_member().as_bytes())?;
         }
         if let Some(ip) = &self.source_ip {
-            push_text(out, br#","source_ip":""#, ip);
+            push_text(out, br#","source_ip":""#, ip)?;
         }
         if let Some(ips) = &self.source_ips {
-            push_text(out, br#","source_ips":""#, ips);
+            push_text(out, br#","source_ips":""#, ips)?;
         }
         if let Some(scope) = self.source_scope {
-            push_word(out, br#","source_scope":""#, scope.as_str());
+            out.push(scope.as_member().as_bytes())?;
         }
         if self.source_high_risk {
-            out.extend_from_slice(br#","source_high_risk":true"#);
+            out.push(br#","source_high_risk":true"#)?;
         }
-        push_word(out, br#","resource_class":""#, self.resource_class.as_str());
-        push_word(out, br#","action":""#, self.action.as_str());
+        out.push(self.resource_class.as_member().as_bytes())?;
+        out.push(self.action.as_member().as_bytes())?;
         if let Some(outcome) = self.outcome {
-            push_word(out, br#","outcome":""#, outcome.as_str());
+            out.push(outcome.as_member().as_bytes())?;
         }
         if let Some(exec) = &self.exec {
-            out.extend_from_slice(br#","exec":"#);
-            exec.write(out);
+            out.push_owned(exec.member())?;
         }
+        Ok(())
     }
 
-    /// Appends a line for a person: who did what to which object, from where, with what result. It is UTF-8
-    /// without control characters, and bounded; as yet no JSON string. `event` is the one that was normalised.
-    pub fn write_message(&self, event: &Event<'_>, out: &mut Vec<u8>) {
-        message::write(self, event, out);
+    /// Writes a line for a person: who did what to which object, from where, with what result. It is UTF-8 without control
+    /// characters, and bounded; whether it is known to need no escapes in JSON, is returned. `event` is the one that was
+    /// normalised.
+    pub(crate) fn write_message(&self, event: &Event<'_>, out: &mut Room<'_>) -> Result<bool, Short> {
+        message::write(self, event, out)
     }
 }
 
@@ -382,22 +400,28 @@ fn list(items: &[Vec<u8>]) -> Option<FieldValue<'_>> {
 }
 
 /// Appends a member; `name` ends in the quote that opens the value.
-fn push_text(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    json::push_escaped(out, value);
-    out.push(b'"');
+#[inline(always)]
+#[expect(clippy::ptr_arg, reason = "what is borrowed is written otherwise than what is not")]
+fn push_text(out: &mut Room<'_>, name: &[u8], value: &Cow<'_, [u8]>) -> Result<(), Short> {
+    out.push(name)?;
+    match value {
+        // Part of a string of the event, whose JSON had nothing to decode.
+        Cow::Borrowed(text) => out.push(text)?,
+        Cow::Owned(text) => out.push_escaped(text)?,
+    }
+    out.push(b"\"")
 }
 
-/// Appends a member whose value needs no escapes; `name` ends in the quote that opens the value.
-fn push_word(out: &mut Vec<u8>, name: &[u8], value: &str) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value.as_bytes());
-    out.push(b'"');
+/// The word in a member that says one, as it is written into the `audit` object.
+fn word_of(member: &'static str) -> &'static str {
+    member.split('"').nth(3).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::Buffer;
+    use crate::json;
     use proptest::prelude::*;
 
     fn normalizer() -> Normalizer {
@@ -413,9 +437,10 @@ mod tests {
     fn members(event: &str) -> String {
         let record = format!(r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1",{event}}}"#);
         let event = Event::read(record.as_bytes(), b"audit").unwrap();
-        let mut out = Vec::new();
-        normalizer().normalize(&event).write_members(&mut out);
-        String::from_utf8(out).unwrap()
+        let normalized = normalizer().normalize(&event);
+        let mut out = Buffer::default();
+        out.write(|out| normalized.write_members(out));
+        String::from_utf8(out.bytes().to_vec()).unwrap()
     }
 
     #[test]
@@ -529,22 +554,27 @@ mod tests {
             let event = Event::read(record.as_bytes(), b"audit").unwrap();
             let normalized = normalizer().normalize(&event);
 
-            let mut object = br#"{"level":"Metadata""#.to_vec();
-            normalized.write_members(&mut object);
-            object.push(b'}');
-            prop_assert!(std::str::from_utf8(&object).is_ok());
-            prop_assert_eq!(json::scan(&object, 0).map(|scanned| scanned.end), Ok(object.len()));
+            let mut object = Buffer::default();
+            object.write(|out| {
+                out.push(br#"{"level":"Metadata""#)?;
+                normalized.write_members(out)?;
+                out.push(b"}")
+            });
+            let object = object.bytes();
+            prop_assert!(std::str::from_utf8(object).is_ok());
+            prop_assert_eq!(json::scan(object, 0).map(|scanned| scanned.end), Ok(object.len()));
             for &field in AuditField::ALL {
-                let mut at = Some(json::Raw(&object));
+                let mut at = Some(json::Raw(object));
                 for name in field.name().split('.') {
                     at = at.and_then(|value| value.get(name.as_bytes()));
                 }
                 prop_assert_eq!(at.is_some(), normalized.get(field).is_some(), "{}", field.name());
             }
 
-            let mut message = Vec::new();
-            normalized.write_message(&event, &mut message);
-            let message = String::from_utf8(message).unwrap();
+            let mut message = Buffer::default();
+            let is_plain = message.write(|out| normalized.write_message(&event, out));
+            let message = std::str::from_utf8(message.bytes()).unwrap();
+            prop_assert!(!is_plain || string(message.as_bytes()) == format!("\"{message}\""), "{message:?}");
             prop_assert!(!message.contains(char::is_control), "{message:?}");
             prop_assert!(message.len() < 16 * 1024);
         }

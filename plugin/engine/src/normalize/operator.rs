@@ -10,6 +10,7 @@
 //! The names in it are whatever somebody called a binding, so the reason is read by its grammar, from its
 //! first byte to its last; nothing is searched for in it.
 
+use super::word_of;
 use crate::json::position;
 use crate::record::{Event, User};
 use std::borrow::Cow;
@@ -29,10 +30,15 @@ impl OperatorSource {
     /// The value of `operator_source`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::Impersonation => "impersonation",
-            Self::Username => "username",
-            Self::RbacReason => "rbac-reason",
+            Self::Impersonation => r#","operator_source":"impersonation""#,
+            Self::Username => r#","operator_source":"username""#,
+            Self::RbacReason => r#","operator_source":"rbac-reason""#,
         }
     }
 }
@@ -57,12 +63,17 @@ impl OperatorType {
     /// The value of `operator_type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        word_of(self.as_member())
+    }
+
+    /// The member that says it, after a comma.
+    pub(super) fn as_member(self) -> &'static str {
         match self {
-            Self::User => "user",
-            Self::ServiceAccount => "serviceaccount",
-            Self::Node => "node",
-            Self::ControlPlane => "control-plane",
-            Self::Anonymous => "anonymous",
+            Self::User => r#","operator_type":"user""#,
+            Self::ServiceAccount => r#","operator_type":"serviceaccount""#,
+            Self::Node => r#","operator_type":"node""#,
+            Self::ControlPlane => r#","operator_type":"control-plane""#,
+            Self::Anonymous => r#","operator_type":"anonymous""#,
         }
     }
 
