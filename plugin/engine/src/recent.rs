@@ -83,6 +83,12 @@ pub(crate) fn end_part(key: &mut Buffer, start: usize, form: u8) {
     }
 }
 
+/// The part with which the rest of a key begins, and what follows it.
+pub(crate) fn split_part(rest: &[u8]) -> (&[u8], &[u8]) {
+    let head = rest.first_chunk().map_or(0, |head| u32::from_le_bytes(*head));
+    rest.split_at_checked(4 + (head >> 8) as usize).unwrap_or((rest, b""))
+}
+
 #[inline(always)]
 fn head_of_part(form: u8, length: usize) -> [u8; 4] {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
@@ -123,5 +129,11 @@ mod tests {
         assert_ne!(key(&[(0, b"a"), (0, b"b")]), key(&[(0, b"ab")]));
         assert_ne!(key(&[(0, b"a"), (0, b"")]), key(&[(0, b"a")]));
         assert_ne!(key(&[(0, b"a")]), key(&[(1, b"a")]));
+        let several = key(&[(0, b"a"), (7, b""), (1, b"bc")]);
+        let (first, rest) = split_part(&several);
+        let (second, third) = split_part(rest);
+        assert_eq!([first, second, third], [key(&[(0, b"a")]), key(&[(7, b"")]), key(&[(1, b"bc")])]);
+        assert_eq!(split_part(third), (third, &b""[..]));
+        assert_eq!(split_part(b""), (&b""[..], &b""[..]));
     }
 }

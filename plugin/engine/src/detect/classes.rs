@@ -11,7 +11,7 @@ use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Few, Found, Reference, Source, View};
 use crate::buffer::Buffer;
 use crate::json::mixed;
-use crate::recent::{Recent, begin_part, end_part, push_part};
+use crate::recent::{Recent, begin_part, end_part, push_part, split_part};
 use crate::record::{Event, Member};
 use std::sync::Arc;
 
@@ -131,8 +131,8 @@ pub(crate) struct Classes {
     place: usize,
     /// Those members, and the event's value in each dimension.
     combined: Buffer,
-    /// Room for one value.
-    value: Buffer,
+    /// Room for the values where each is looked at by itself.
+    values: Buffer,
 }
 
 impl Default for Classes {
@@ -146,7 +146,7 @@ impl Default for Classes {
             members: 0,
             place: 0,
             combined: Buffer::default(),
-            value: Buffer::default(),
+            values: Buffer::default(),
         }
     }
 }
@@ -214,17 +214,10 @@ impl Classes {
         members: u16,
     ) -> Option<Arc<Decided>> {
         self.members = members;
+        let request = event.request.unwrap_or_default();
         self.combined.clear();
-        self.combined.push_both(members.to_le_bytes(), &event.request.unwrap_or_default().to_le_bytes());
-        let few = audit.few();
-        for dimension in &program.dimensions {
-            // What these are follows from the request's number.
-            let is_known = event.request.is_some()
-                && matches!(dimension.together, Together::User | Together::Kind | Together::Namespace);
-            if !is_known {
-                dimension.push_value(program, event, audit, few, &mut self.combined);
-            }
-        }
+        self.combined.push_both(members.to_le_bytes(), &request.to_le_bytes());
+        combine(program, event, audit, request != 0, &mut self.combined);
         self.together.get(0, self.combined.bytes())
     }
 
@@ -237,18 +230,20 @@ impl Classes {
         audit: &dyn AuditFields,
         test: &mut dyn FnMut(u32) -> bool,
     ) {
-        let mut value = std::mem::take(&mut self.value);
+        let mut values = std::mem::take(&mut self.values);
+        values.clear();
+        combine(program, event, audit, false, &mut values);
+        let mut values_left = values.bytes();
         self.classes.clear();
         let mut hash = u64::from(self.members);
-        let few = audit.few();
         for (at, dimension) in program.dimensions.iter().enumerate() {
-            value.clear();
-            dimension.push_value(program, event, audit, few, &mut value);
-            let class = self.class(at, value.bytes(), dimension, test);
+            let (value, rest) = split_part(values_left);
+            values_left = rest;
+            let class = self.class(at, value, dimension, test);
             self.classes.push(class);
             hash = mixed(hash, u64::from(class));
         }
-        self.value = value;
+        self.values = values;
         self.place = (hash ^ hash >> 32) as usize & (COMBINATIONS - 1);
     }
 
@@ -338,24 +333,26 @@ impl Known {
     }
 }
 
-impl Dimension {
-    /// Appends the event's value, such that no other event's looks the same.
-    fn push_value(
-        &self,
-        program: &Program,
-        event: &Event<'_>,
-        audit: &dyn AuditFields,
-        few: Option<Few>,
-        out: &mut Buffer,
-    ) {
-        let start = out.len();
-        begin_part(out);
-        let form = self.push_bare_value(program, event, audit, few, out);
-        end_part(out, start, form as u8);
+/// Appends the event's value in each dimension, such that no other values look the same; with `request` without those that
+/// follow from [`Event::request`].
+#[inline(never)]
+fn combine(program: &Program, event: &Event<'_>, audit: &dyn AuditFields, request: bool, out: &mut Buffer) {
+    let few = audit.few();
+    for dimension in &program.dimensions {
+        let follows = matches!(dimension.together, Together::User | Together::Kind | Together::Namespace);
+        if !(request && follows) {
+            let start = out.len();
+            begin_part(out);
+            let form = dimension.push_value(program, event, audit, few, out);
+            end_part(out, start, form as u8);
+        }
     }
+}
 
+impl Dimension {
     /// Appends the event's value as it is written.
-    fn push_bare_value(
+    #[inline(always)]
+    fn push_value(
         &self,
         program: &Program,
         event: &Event<'_>,

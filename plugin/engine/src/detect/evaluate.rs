@@ -461,6 +461,7 @@ impl<'e> Run<'_, 'e> {
         result
     }
 
+    #[inline(always)]
     fn answer(&mut self, id: u32, stage: Stage) -> Answer {
         let known = self.scratch.answer(id);
         if known != Answer::Unknown {
