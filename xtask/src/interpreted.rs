@@ -8,6 +8,7 @@
 //! ```text
 //! i32.add  local.tee 0              ─▶   i32.add  local.set 0  local.get 0
 //! i32.const 8  i32.add  i32.load    ─▶   i32.load offset=8
+//! i32.const 0  local.set 1          ─▶   nothing, where local 1 is 0 because nobody has set it yet
 //! ```
 //!
 //! The first takes two bytes more, so it is done where records come by: in what the host's calls for each record lead to
@@ -17,6 +18,7 @@
 //! The second differs where the sum is beyond 32 bits: added, it comes out small; as an offset, it is out of bounds. So it
 //! is done for sums that would then be less than [`NOTHING_BELOW`], where no object of the module is.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 
 use anyhow::{Result, anyhow};
@@ -40,7 +42,7 @@ const NOTHING_BELOW: i32 = 1024;
 /// Where the bytes are no valid core module.
 pub(crate) fn rewrite(module: &[u8]) -> Result<Vec<u8>> {
     let outline = Outline::read(module)?;
-    let functions = read(module)?;
+    let functions = read(module, &outline)?;
     let imported = outline.imports.iter().filter(|import| import.is_function).count();
     let per_record = per_record(&outline, imported, &functions);
     let mut rewritten = Module::new();
@@ -55,6 +57,8 @@ struct Body<'a> {
     operators: Vec<Operator<'a>>,
     /// For each operator, how many values there are on the stack before it, and how many of them it does not touch.
     stack: Vec<(u32, u32)>,
+    /// How many of the locals are parameters.
+    parameters: u32,
 }
 
 impl Body<'_> {
@@ -84,16 +88,18 @@ impl Body<'_> {
 }
 
 /// Reads every function that is not imported.
-fn read(module: &[u8]) -> Result<Vec<Body<'_>>> {
+fn read<'a>(module: &'a [u8], outline: &Outline) -> Result<Vec<Body<'a>>> {
     let mut validator = Validator::new();
     let mut functions = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
         let ValidPayload::Func(function, body) = validator.payload(&payload?)? else { continue };
+        let parameters = outline.types.get(function.ty as usize).map_or(0, |ty| ty.params().len());
         let mut function = function.into_validator(Default::default());
         let mut reader = body.get_binary_reader();
         function.read_locals(&mut reader)?;
         let mut reader = OperatorsReader::new(reader);
-        let mut body = Body { operators: Vec::new(), stack: Vec::new() };
+        let parameters = u32::try_from(parameters)?;
+        let mut body = Body { operators: Vec::new(), stack: Vec::new(), parameters };
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
             let height = function.operand_stack_height();
@@ -147,12 +153,19 @@ impl<'a, F: Iterator<Item = (Body<'a>, bool)>> Reencode for Rewriter<F> {
             return utils::parse_function_body(self, code, original);
         };
         let mut function = self.new_function_with_parsed_locals(&original)?;
+        let mut untouched = Untouched::new(body.parameters);
         let mut operators = &*body.operators;
         while let Some(operator) = operators.first() {
             let at = body.operators.len() - operators.len();
             let computed = at.checked_sub(1).is_some_and(|last| computes(&body.operators[last]));
             let mut taken = 1;
+            untouched.pass(operator);
             match operators {
+                [
+                    Operator::I32Const { value: 0 } | Operator::I64Const { value: 0 },
+                    Operator::LocalSet { local_index },
+                    ..,
+                ] if untouched.is_zero(*local_index) => taken = 2,
                 [Operator::I32Const { value: bytes @ 1..NOTHING_BELOW }, Operator::I32Add, load, ..]
                     if let Some(load) = further(load, *bytes) =>
                 {
@@ -173,6 +186,38 @@ impl<'a, F: Iterator<Item = (Body<'a>, bool)>> Reencode for Rewriter<F> {
         }
         code.function(&function);
         Ok(())
+    }
+}
+
+/// The locals that have the value with which they begin, wherever the code is read from its beginning to here.
+struct Untouched {
+    parameters: u32,
+    set: HashSet<u32>,
+    /// For each block around here, whether it is a loop: it may have been gone through before, with what follows.
+    loops: Vec<bool>,
+}
+
+impl Untouched {
+    fn new(parameters: u32) -> Self {
+        Self { parameters, set: HashSet::new(), loops: Vec::new() }
+    }
+
+    fn pass(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Block { .. } | Operator::If { .. } => self.loops.push(false),
+            Operator::Loop { .. } => self.loops.push(true),
+            Operator::End => {
+                self.loops.pop();
+            }
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                self.set.insert(*local_index);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_zero(&self, local: u32) -> bool {
+        local >= self.parameters && !self.set.contains(&local) && !self.loops.contains(&true)
     }
 }
 
@@ -204,6 +249,7 @@ fn further<'a>(load: &Operator<'a>, bytes: i32) -> Option<Operator<'a>> {
     u32::try_from(memarg.offset).ok()?;
     Some(load)
 }
+
 /// Whether the interpreter lets the operator write its result where the `local.set` behind it says.
 fn computes(operator: &Operator<'_>) -> bool {
     use Operator::*;
@@ -276,6 +322,7 @@ fn computes(operator: &Operator<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use module_check::outline::Outline;
     use wasmparser::Validator;
 
     use super::rewrite;
@@ -284,7 +331,11 @@ mod tests {
     fn rewritten(text: &str) -> Vec<String> {
         let module = rewrite(&wat::parse_str(text).unwrap()).unwrap();
         Validator::new().validate_all(&module).unwrap();
-        super::read(&module).unwrap().iter().map(super::tests::text).collect()
+        super::read(&module, &Outline::read(&module).unwrap())
+            .unwrap()
+            .iter()
+            .map(super::tests::text)
+            .collect()
     }
 
     /// A body's operators by their names in the text format, with indices.
@@ -370,6 +421,30 @@ mod tests {
             ),
         ] {
             assert_eq!(body(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_local_that_is_zero_is_not_made_zero() {
+        let with_local = |code: &str| body(&format!("(local i32 i64) {code}"));
+        for (code, expected) in [
+            ("i32.const 0 local.set 2", "end"),
+            ("block local.get 0 br_if 0 i64.const 0 local.set 3 end", "block get 0 brif end end"),
+            // A parameter, another value, a second time.
+            ("i32.const 0 local.set 0", "0 set 0 end"),
+            ("i32.const 1 local.set 2", "1 set 2 end"),
+            ("i32.const 0 local.tee 2 drop", "0 tee 2 drop end"),
+            ("local.get 0 local.set 2 i32.const 0 local.set 2", "get 0 set 2 0 set 2 end"),
+            ("local.get 0 local.tee 2 drop i32.const 0 local.set 2", "get 0 tee 2 drop 0 set 2 end"),
+            // What follows may come before.
+            (
+                "loop i32.const 0 local.set 2 local.get 0 local.set 2 br 0 end",
+                "loop 0 set 2 get 0 set 2 br end end",
+            ),
+            ("loop block i32.const 0 local.set 2 end end", "loop block 0 set 2 end end end"),
+            ("loop end i32.const 0 local.set 2", "loop end end"),
+        ] {
+            assert_eq!(with_local(code), expected, "{code}");
         }
     }
 
