@@ -427,9 +427,9 @@ impl<'e> Run<'_, 'e> {
         groups.clear();
         let mut at = 0;
         let mut result = Answer::No;
-        while let Some(&operation) = operations.get(at as usize) {
+        while let Some(operation) = operations.get(at as usize) {
             at += 1;
-            let mut answer = match operation {
+            let mut answer = match *operation {
                 Operation::Group { all, end } => {
                     groups.push(OpenGroup { all, end, so_far: if all { Answer::Yes } else { Answer::No } });
                     continue;

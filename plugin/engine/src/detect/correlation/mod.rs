@@ -368,11 +368,12 @@ impl Correlation {
                 entries.push(Entry { value: f64::from(u8::from(rules & SHARE != 0)), ..entry });
             }
             (Kind::Temporal, _) => {
-                entries.extend((0..MAX_RULES as u32).filter(|at| rules >> at & 1 == 1).map(|at| Entry {
-                    key: at.into(),
-                    rules: 1 << at,
-                    ..entry
-                }))
+                let mut left = rules & !SHARE;
+                while left != 0 {
+                    let rule = left.trailing_zeros();
+                    entries.push(Entry { key: rule.into(), rules: 1 << rule, ..entry });
+                    left &= left - 1;
+                }
             }
             (Kind::ValueCount, [field]) => {
                 *cut_short |= !field.values(event, audit, &mut |value| {

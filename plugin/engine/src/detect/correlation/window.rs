@@ -110,7 +110,10 @@ impl Window {
     /// Adds an entry that is [admitted](Self::admits). Returns whether anything is different now.
     pub(super) fn add(&mut self, shape: &Shape, new: Entry) -> bool {
         let newest = self.newest().map_or(new.time, |newest| newest.max(new.time));
-        let gone = self.entries.partition_point(|entry| entry.time <= newest.saturating_sub(shape.span));
+        let is_gone = |entry: &Entry| entry.time <= newest.saturating_sub(shape.span);
+        // Mostly none is.
+        let some_are = self.entries.first().is_some_and(is_gone);
+        let gone = if some_are { self.entries.partition_point(is_gone) } else { 0 };
         let same = self.entries.iter().skip(gone).position(|entry| entry.key == new.key);
         if let Some(at) = same.map(|at| gone + at) {
             let Some(known) = self.entries.get_mut(at) else { return false };
