@@ -10,16 +10,6 @@ impl Room<'_> {
         self.hand_on(|room| escaped_into(room, bytes))
     }
 
-    /// Appends bytes if there are some and all are [plain](is_plain); returns whether it did.
-    #[inline(always)]
-    pub(crate) fn push_plain(&mut self, bytes: &[u8], lowest: u8) -> Result<bool, Short> {
-        if bytes.is_empty() || !is_all_plain(bytes, lowest) {
-            return Ok(false);
-        }
-        self.push(bytes)?;
-        Ok(true)
-    }
-
     /// Appends what seldom is there.
     #[inline(always)]
     pub(crate) fn push_owned(&mut self, piece: Vec<u8>) -> Result<(), Short> {
@@ -35,7 +25,7 @@ impl Room<'_> {
 
 #[inline(never)]
 fn escaped_into<'b>(mut room: Room<'b>, bytes: &[u8]) -> Result<Room<'b>, Short> {
-    if !is_all_plain(bytes, b' ') {
+    if !is_plain(bytes, b' ') {
         let mut escaped = Vec::new();
         push_with_escapes(&mut escaped, bytes);
         return owned_into(room, escaped);
@@ -61,13 +51,7 @@ pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends `bytes` as they stand inside a JSON string; what is no UTF-8 becomes U+FFFD.
 pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     // Nearly all strings are plain ASCII, and to see that is cheaper than to tell UTF-8.
-    if is_all_plain(bytes, b' ') { out.extend_from_slice(bytes) } else { push_with_escapes(out, bytes) }
-}
-
-/// The same as [`is_plain`], in one place for all.
-#[inline(never)]
-fn is_all_plain(bytes: &[u8], lowest: u8) -> bool {
-    is_plain(bytes, lowest)
+    if is_plain(bytes, b' ') { out.extend_from_slice(bytes) } else { push_with_escapes(out, bytes) }
 }
 
 // Out of line: its constants would be copied at each call of what calls it, where the module is interpreted.

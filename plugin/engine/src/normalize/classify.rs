@@ -343,7 +343,10 @@ pub(super) fn outcome(has_panicked: bool, code: Option<i64>) -> Option<Outcome> 
 
 /// Whether the request made the API server panic.
 pub(super) fn has_panicked(event: &Event<'_>) -> bool {
-    event.text(Member::Stage).is_some_and(|stage| stage.is(b"Panic"))
+    event.get(Member::Stage).is_some_and(|stage| {
+        // Nearly every other begins with another letter.
+        matches!(stage.0.get(1), Some(b'P' | b'\\')) && stage.text().is_some_and(|stage| stage.is(b"Panic"))
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 use super::classify::{Subresource, Verb};
 use super::command::Exec;
+use super::kind::{Kind, Words};
 use super::{Normalized, OperatorSource, Outcome};
 use crate::buffer::{Room, Short};
 use crate::json::{self, Text};
@@ -74,11 +75,11 @@ pub(super) fn write(
     event: &Event<'_>,
     out: &mut Room<'_>,
 ) -> Result<bool, Short> {
-    let (verb, subresource) = (normalized.verb, normalized.subresource);
+    let Kind { verb, subresource, words, .. } = normalized.kind;
     let says_more = says_more(subresource, verb);
     let phrase =
         if says_more { OF_SUBRESOURCES.get(subresource as usize) } else { OF_VERBS.get(verb as usize) };
-    let mut is_plain = put_operator(normalized, event, out)?;
+    let mut is_plain = put_operator(normalized, &words, event, out)?;
     let code = normalized.code;
     let denied = normalized.outcome == Some(Outcome::Failure) && matches!(code, Some(401 | 403));
     let past = match normalized.outcome {
@@ -106,14 +107,14 @@ pub(super) fn write(
         }
         _ => {
             out.push(if past { b"used verb " } else { b"using verb " })?;
-            is_plain &= put_word(out, event.text(Member::Verb).unwrap_or_default())?;
+            is_plain &= put_word(out, event.text(Member::Verb).unwrap_or_default(), false)?;
             out.push(b" on")?;
         }
     }
     out.push(b" ")?;
     if let Some(reference) = &event.object_ref {
         if subresource != Subresource::None && !says_more {
-            is_plain &= put_word(out, reference.subresource)?;
+            is_plain &= put_word(out, reference.subresource, words.subresource)?;
             out.push(b" of ")?;
         } else if let Subresource::Exec
         | Subresource::Attach
@@ -123,7 +124,7 @@ pub(super) fn write(
             out.push_owned(used_part(normalized.exec.as_deref(), subresource))?;
             is_plain = false;
         }
-        is_plain &= put_object(reference, verb, out)?;
+        is_plain &= put_object(reference, verb, &words, out)?;
         if subresource == Subresource::Proxy {
             out.push(b" at ")?;
             is_plain &= put_path(event, out)?;
@@ -150,12 +151,20 @@ pub(super) fn write(
 }
 
 #[inline(always)]
-fn put_operator(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Room<'_>) -> Result<bool, Short> {
+fn put_operator(
+    normalized: &Normalized<'_>,
+    words: &Words,
+    event: &Event<'_>,
+    out: &mut Room<'_>,
+) -> Result<bool, Short> {
     let operator = &*normalized.operator;
+    let is_user = normalized.operator_source == OperatorSource::Username;
     let mut is_plain = true;
     if operator.is_empty() {
         out.push(if normalized.is_process { b"a process" } else { b"an unauthenticated client" })?;
-    } else if !put_as_is(out, operator, LONGEST_WORD)? {
+    } else if is_user && words.user {
+        out.push(operator)?;
+    } else {
         out.push_owned(quoted(operator))?;
         is_plain = false;
     }
@@ -165,7 +174,7 @@ fn put_operator(normalized: &Normalized<'_>, event: &Event<'_>, out: &mut Room<'
         OperatorSource::RbacReason => b" (as ",
     };
     out.push(how)?;
-    is_plain &= put_word(out, event.user.username)?;
+    is_plain &= put_word(out, event.user.username, words.user)?;
     out.push(b")")?;
     Ok(is_plain)
 }
@@ -256,7 +265,12 @@ fn push_command(arguments: &[Vec<u8>], out: &mut Vec<u8>) {
 
 /// The object: `pod shop/web-0`, `node n1`, `a pod in namespace shop`, `secrets`.
 #[inline(always)]
-fn put_object(reference: &ObjectRef<'_>, verb: Verb, out: &mut Room<'_>) -> Result<bool, Short> {
+fn put_object(
+    reference: &ObjectRef<'_>,
+    verb: Verb,
+    words: &Words,
+    out: &mut Room<'_>,
+) -> Result<bool, Short> {
     let &ObjectRef { resource, mut namespace, name, .. } = reference;
     // A namespace's own request is in that namespace.
     if !namespace.is_empty() && resource.is(b"namespaces") {
@@ -267,23 +281,23 @@ fn put_object(reference: &ObjectRef<'_>, verb: Verb, out: &mut Room<'_>) -> Resu
         // The server is yet to give the name.
         if verb == Verb::Create {
             out.push(b"a new ")?;
-            is_plain = put_singular(out, resource)?;
+            is_plain = put_singular(out, resource, words)?;
         } else {
-            is_plain = put_word(out, resource)?;
+            is_plain = put_word(out, resource, words.resource.is_some())?;
         }
         if !namespace.is_empty() {
             out.push(b" in namespace ")?;
-            is_plain &= put_word(out, namespace)?;
+            is_plain &= put_word(out, namespace, words.namespace)?;
         }
         return Ok(is_plain);
     }
-    is_plain = put_singular(out, resource)?;
+    is_plain = put_singular(out, resource, words)?;
     out.push(b" ")?;
     if !namespace.is_empty() {
-        is_plain &= put_word(out, namespace)?;
+        is_plain &= put_word(out, namespace, words.namespace)?;
         out.push(b"/")?;
     }
-    is_plain &= put_word(out, name)?;
+    is_plain &= put_word(out, name, is_word(name.raw()))?;
     Ok(is_plain)
 }
 
@@ -291,12 +305,15 @@ fn put_object(reference: &ObjectRef<'_>, verb: Verb, out: &mut Room<'_>) -> Resu
 #[inline(always)]
 fn put_path(event: &Event<'_>, out: &mut Room<'_>) -> Result<bool, Short> {
     let uri = event.text(Member::RequestUri).unwrap_or_default();
-    // What has escapes is not taken as it is.
-    let is_plain = put_as_is(out, before_query(uri.raw()), LONGEST_WORD)?;
-    if !is_plain {
+    let path = before_query(uri.raw());
+    // What has escapes is no word.
+    let is_word = is_word(path);
+    if is_word {
+        out.push(path)?;
+    } else {
         out.hand_on(|out| quoted_into(out, uri, |uri| before_query(uri).to_vec()))?;
     }
-    Ok(is_plain)
+    Ok(is_word)
 }
 
 fn before_query(uri: &[u8]) -> &[u8] {
@@ -305,15 +322,14 @@ fn before_query(uri: &[u8]) -> &[u8] {
 
 /// Appends the singular of a resource's name, as [`put_word`] does.
 #[inline(always)]
-fn put_singular(out: &mut Room<'_>, plural: Text<'_>) -> Result<bool, Short> {
-    let (stem, ending) = singular(plural.raw());
-    let is_plain = put_as_is(out, stem, LONGEST_WORD - ending.len())?;
-    if is_plain {
-        out.push(ending)?;
+fn put_singular(out: &mut Room<'_>, plural: Text<'_>, words: &Words) -> Result<bool, Short> {
+    if let Some((length, ends_in_y)) = words.resource {
+        out.push(plural.raw().get(..usize::from(length)).unwrap_or_default())?;
+        out.push(if ends_in_y { b"y" } else { b"" })?;
     } else {
         out.hand_on(|out| quoted_into(out, plural, |plural| <[&[u8]; 2]>::from(singular(plural)).concat()))?;
     }
-    Ok(is_plain)
+    Ok(words.resource.is_some())
 }
 
 /// Plurals that the rules of [`singular`] get wrong, each with what the singular lacks.
@@ -326,7 +342,7 @@ const IRREGULAR: &[(&str, usize)] = &[
 ];
 
 /// The singular of a resource's name, in two parts: `policies`, `ingresses`, `pods`.
-fn singular(plural: &[u8]) -> (&[u8], &'static [u8]) {
+pub(super) fn singular(plural: &[u8]) -> (&[u8], &'static [u8]) {
     if let Some((_, less)) = IRREGULAR.iter().find(|(irregular, _)| irregular.as_bytes() == plural) {
         return (plural.get(..plural.len() - less).unwrap_or_default(), b"");
     }
@@ -343,21 +359,22 @@ fn is_sibilant(stem: &[u8]) -> bool {
     matches!(stem, [.., b's', b's'] | [.., b's' | b'c', b'h'] | [.., b'x'])
 }
 
-/// Appends text as [`push_word`] does; returns whether it needs no escapes in JSON, because it stands there as it is.
-#[inline(always)]
-fn put_word(out: &mut Room<'_>, text: Text<'_>) -> Result<bool, Short> {
-    // What has escapes is not taken as it is.
-    let is_plain = put_as_is(out, text.raw(), LONGEST_WORD)?;
-    if !is_plain {
-        out.hand_on(|out| quoted_into(out, text, <[u8]>::to_vec))?;
-    }
-    Ok(is_plain)
+/// Whether text can do no harm as it stands in JSON, and is one word. What has escapes is none.
+#[inline(never)]
+pub(super) fn is_word(text: &[u8]) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_WORD && json::is_plain(text, b'!')
 }
 
-/// Appends text if it can do no harm as it is, and is one word; returns whether it did.
+/// Appends text as [`push_word`] does, and at once where it [is one word](is_word); returns whether it is, so that it needs
+/// no escapes in JSON.
 #[inline(always)]
-fn put_as_is(out: &mut Room<'_>, text: &[u8], limit: usize) -> Result<bool, Short> {
-    Ok(text.len() <= limit && out.push_plain(text, b'!')?)
+fn put_word(out: &mut Room<'_>, text: Text<'_>, is_word: bool) -> Result<bool, Short> {
+    if is_word {
+        out.push(text.raw())?;
+    } else {
+        out.hand_on(|out| quoted_into(out, text, <[u8]>::to_vec))?;
+    }
+    Ok(is_word)
 }
 
 /// Appends `part` of a text as [`push_word`] does.
@@ -664,7 +681,7 @@ mod tests {
             let mut expected = Vec::new();
             push_word(&mut expected, text.as_bytes(), LONGEST_WORD);
             let mut out = Buffer::default();
-            let is_plain = out.write(|out| put_word(out, Text::new(&escaped)));
+            let is_plain = out.write(|out| put_word(out, Text::new(&escaped), is_word(&escaped)));
             prop_assert_eq!(out.bytes(), &expected);
             prop_assert!(!is_plain || escaped == expected);
         }

@@ -4,6 +4,7 @@
 //! - `operator`: who really acted, and what kind of operator that is
 //! - `address` and `networks`: from where
 //! - `classify`, `command` and `dry_run`: what
+//! - `kind`: what of this comes again with each request of its kind
 //! - `message`: all of it in one line for a person, written for kept events only
 //!
 //! Nothing here looks into a body, with one exception: what an ephemeral container runs stands nowhere else.
@@ -12,6 +13,7 @@ mod address;
 mod classify;
 mod command;
 mod dry_run;
+mod kind;
 mod message;
 mod networks;
 mod operator;
@@ -22,10 +24,10 @@ pub use command::{Copying, Exec};
 pub use networks::{Network, NetworkError, Networks, lines};
 pub use operator::{OperatorSource, OperatorType};
 
-use classify::{Subresource, Verb};
+use kind::Kind;
 
 use crate::buffer::{Room, Short};
-use crate::record::{Event, Member, User};
+use crate::record::{Event, User};
 use std::borrow::Cow;
 
 /// What the configuration says about addresses and accounts.
@@ -63,6 +65,7 @@ pub struct Normalizer {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     origins: address::Origins,
+    kinds: kind::Kinds,
 }
 
 /// What was found out about one event. The fields are those of the `audit` object.
@@ -96,8 +99,7 @@ pub struct Normalized<'a> {
     user: User<'a>,
     /// Whether this is a process that something saw in a container, and no request.
     is_process: bool,
-    verb: Verb,
-    subresource: Subresource,
+    kind: Kind,
     /// `responseStatus.code`
     code: Option<i64>,
     has_panicked: bool,
@@ -123,45 +125,34 @@ impl Normalizer {
 
     /// The same, with a memory that serves this stage and one engine's events.
     pub(crate) fn normalize_with<'a>(&self, event: &Event<'a>, memory: &mut Memory) -> Normalized<'a> {
-        let operator = operator::operator(event, &self.settings.shared_accounts);
+        let kind = memory.kinds.of(event, &self.settings);
+        let operator = operator::operator(event, &kind);
         let origin = memory.origins.of(event, &self.settings);
-        let verb = Verb::of(event.text(Member::Verb).unwrap_or_default());
-        let subresource = event
-            .object_ref
-            .as_ref()
-            .map_or(Subresource::None, |reference| Subresource::of(reference.subresource));
-        let (resource_class, action) = what(event, verb, subresource);
         let code = event.response_code();
         let has_panicked = classify::has_panicked(event);
         Normalized {
-            operator_type: OperatorType::of(&operator.name),
+            operator_type: match operator.source {
+                OperatorSource::Username => kind.user_type,
+                _ => OperatorType::of(&operator.name),
+            },
             operator_source: operator.source,
             operator: operator.name,
             source_scope: origin.scope,
             source_high_risk: origin.high_risk,
             source_ip: origin.client,
             source_ips: origin.all,
-            resource_class,
-            action,
+            resource_class: kind.class,
+            action: kind.action,
             outcome: classify::outcome(has_panicked, code),
-            dry_run: dry_run::is_dry_run(event, verb, subresource),
-            exec: command::exec(event, subresource),
+            dry_run: dry_run::is_dry_run(event, kind.verb, kind.subresource),
+            exec: command::exec(event, kind.subresource),
             user: operator.user,
             is_process: false,
-            verb,
-            subresource,
+            kind,
             code,
             has_panicked,
         }
     }
-}
-
-fn what(event: &Event<'_>, verb: Verb, subresource: Subresource) -> (ResourceClass, Action) {
-    let Some(reference) = &event.object_ref else {
-        return (ResourceClass::NonResource, Action::of(verb, b"", b"", subresource));
-    };
-    let (group, resource) = (reference.api_group.decode(), reference.resource.decode());
-    (ResourceClass::of(&group, &resource), Action::of(verb, &group, &resource, subresource))
 }
 
 /// A field of the `audit` object that this stage finds, to be looked up by name once and read often.

@@ -10,6 +10,7 @@
 //! The names in it are whatever somebody called a binding, so the reason is read by its grammar, from its
 //! first byte to its last; nothing is searched for in it.
 
+use super::kind::Kind;
 use super::word_of;
 use crate::json::position;
 use crate::record::{Event, User};
@@ -125,20 +126,21 @@ pub(super) struct Operator<'a> {
 
 /// Who acted: the impersonated user; else the authenticated one; for a shared account, the user named by the
 /// reason why the request was allowed, if it names one.
-pub(super) fn operator<'a>(event: &Event<'a>, shared_accounts: &[String]) -> Operator<'a> {
+pub(super) fn operator<'a>(event: &Event<'a>, kind: &Kind) -> Operator<'a> {
     if let Some(user) = event.impersonated_user
         && !user.username.is_empty()
     {
         return Operator { name: user.username.decode(), source: OperatorSource::Impersonation, user };
     }
     let user = event.user;
-    let name = user.username.decode();
-    if shared_accounts.iter().any(|account| account.as_bytes() == &*name)
+    if kind.is_shared
         && let Some(reason) = event.annotation(b"authorization.k8s.io/reason")
         && let Some(name) = user_of_reason(&reason.decode())
     {
         return Operator { name: Cow::Owned(name), source: OperatorSource::RbacReason, user };
     }
+    // What is a word has no escapes.
+    let name = if kind.words.user { Cow::Borrowed(user.username.raw()) } else { user.username.decode() };
     Operator { name, source: OperatorSource::Username, user }
 }
 
@@ -244,6 +246,7 @@ pub(super) fn is_ram_user(name: &[u8], user: &User<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Normalizer;
     use super::*;
     use crate::json;
     use proptest::prelude::*;
@@ -393,8 +396,8 @@ mod tests {
         ] {
             let record = event(user, impersonated, reason);
             let event = Event::read(record.as_bytes(), b"audit").unwrap();
-            let operator = operator(&event, &["kubernetes-admin".to_owned()]);
-            assert_eq!((&*operator.name, operator.source), (expected.as_bytes(), source), "{record}");
+            let found = Normalizer::default().normalize(&event);
+            assert_eq!((&*found.operator, found.operator_source), (expected.as_bytes(), source), "{record}");
         }
     }
 
