@@ -21,7 +21,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) message: Message<'a>,
     pub(crate) route: Option<&'a str>,
     /// What could not be done in full, for `error`.
-    pub(crate) notes: Vec<&'a str>,
+    notes: Vec<&'a str>,
 }
 
 /// The line for a person.
@@ -54,7 +54,9 @@ impl<'a> Findings<'a> {
             self.add_level_and_tags(rule);
             self.rules.push(&rule.id);
         }
-        self.sort_tags();
+        if self.tags.len() > 1 {
+            self.sort_tags();
+        }
     }
 
     /// Adds the alerts of an event, with the correlations that they are about: an event is as grave as what it
@@ -69,21 +71,34 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Adds what could not be done in full, if something could not.
+    #[inline(always)]
+    pub(crate) fn add_note(&mut self, note: Option<&'a str>) {
+        if let Some(note) = note {
+            self.notes.push(note);
+        }
+    }
+
     fn add_level_and_tags(&mut self, rule: &'a Rule) {
         self.severity = self.severity.max(Some(rule.level));
         self.tags.extend(rule.tags.iter().map(|tag| &**tag));
     }
 
+    #[inline(never)]
     fn sort_tags(&mut self) {
         sort(&mut self.tags);
         self.tags.dedup();
     }
 
-    /// Writes the object, with its members in the order in which the documentation lists them.
-    pub(crate) fn write(&self, out: &mut Buffer) {
-        out.write(|out| self.write_to(out));
+    /// Writes what [`emit::write`](crate::emit::write) adds to a record, after `name`: the object, with its members in the
+    /// order in which the documentation lists them.
+    pub(crate) fn write(&self, name: &[u8], out: &mut Buffer) {
+        out.write(|out| {
+            out.push(name)?;
+            self.write_to(out)
+        });
         // Every member wrote a comma before itself, the first one too; there is always a message.
-        if let Some(comma) = out.bytes_mut().first_mut() {
+        if let Some(comma) = out.bytes_mut().get_mut(name.len()) {
             *comma = b'{';
         }
     }
@@ -123,7 +138,7 @@ impl<'a> Findings<'a> {
             out.push(b"\",\"error\":\"")?;
             out.push_escaped(&self.error())?;
         }
-        out.push(b"\"}")
+        out.push(b"\"}}")
     }
 
     #[cold]

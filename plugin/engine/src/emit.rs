@@ -91,7 +91,7 @@ impl Edits {
         let Place { value, end, .. } = piece.place;
         if piece.quoted {
             let mut string = vec![b'"'];
-            apply(text, piece.text.clone(), edits, &mut string, json::push_escaped);
+            apply(text, piece.text.clone(), edits, |piece| json::push_escaped(&mut string, piece));
             string.push(b'"');
             self.push(value..end, Cow::Owned(string));
             return;
@@ -103,39 +103,32 @@ impl Edits {
     }
 }
 
-/// Appends the object `src`, edited, with one member more: `key` and what `value` holds.
-///
-/// `close` is the offset of the object's closing brace; nothing after it is copied.
-pub(crate) fn write(
-    src: &[u8],
-    close: usize,
-    edits: &mut Edits,
-    key: &[u8],
-    value: &[u8],
-    out: &mut Vec<u8>,
-) {
-    out.reserve(close + key.len() + value.len() + 8);
-    let start = out.len();
-    copy_edited(src, 0..close, edits, out);
-    // The last byte that says something tells whether a comma is due.
-    let written = out.get(start..).unwrap_or_default().trim_ascii_end();
-    if !matches!(written.last(), Some(b',' | b'{')) {
-        out.push(b',');
-    }
-    json::push_string(out, key);
-    out.push(b':');
-    out.extend_from_slice(value);
-    out.push(b'}');
+/// What stands before the value of the member that [`write`] adds.
+pub(crate) fn member_name(key: &[u8]) -> Vec<u8> {
+    let mut name = vec![b','];
+    json::push_string(&mut name, key);
+    name.push(b':');
+    name
 }
 
-/// Appends a range of `src` with the edits that fall into it.
-fn copy_edited(src: &[u8], range: Range<usize>, edits: &mut Edits, out: &mut Vec<u8>) {
+/// Appends the object `src`, edited, with one member more. `last` is that: its [name](member_name), its value, and the brace
+/// that closes the object.
+///
+/// `close` is the offset of the object's closing brace; nothing after it is copied.
+pub(crate) fn write(src: &[u8], close: usize, edits: &mut Edits, last: &[u8], out: &mut Vec<u8>) {
+    out.reserve(close + last.len());
+    let start = out.len();
     sort(&mut edits.list);
-    apply(src, range, &edits.list, out, Vec::extend_from_slice);
+    apply(src, 0..close, &edits.list, |piece| out.extend_from_slice(piece));
+    // The last byte that says something tells whether a comma is due.
+    let written = out.get(start..).unwrap_or_default().trim_ascii_end();
+    let has_comma = matches!(written.last(), Some(b',' | b'{'));
+    out.extend_from_slice(last.get(usize::from(has_comma)..).unwrap_or_default());
 }
 
 /// Gives `push` what remains of a range of `src` after the edits, which are in their order and within it.
-fn apply(src: &[u8], range: Range<usize>, edits: &[Edit], out: &mut Vec<u8>, push: fn(&mut Vec<u8>, &[u8])) {
+#[inline(always)]
+fn apply(src: &[u8], range: Range<usize>, edits: &[Edit], mut push: impl FnMut(&[u8])) {
     let mut from = range.start;
     for edit in edits {
         // Where edits overlap, what any of them takes away is gone.
@@ -143,11 +136,13 @@ fn apply(src: &[u8], range: Range<usize>, edits: &[Edit], out: &mut Vec<u8>, pus
             from = from.max(edit.end);
             continue;
         }
-        push(out, src.get(from..edit.start).unwrap_or_default());
-        push(out, &edit.with);
+        push(src.get(from..edit.start).unwrap_or_default());
+        if !edit.with.is_empty() {
+            push(&edit.with);
+        }
         from = edit.end;
     }
-    push(out, src.get(from..range.end).unwrap_or_default());
+    push(src.get(from..range.end).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -165,7 +160,7 @@ mod tests {
             }
         }
         let mut out = Vec::new();
-        write(object.as_bytes(), members.close(), &mut edits, b"audit", b"{}", &mut out);
+        write(object.as_bytes(), members.close(), &mut edits, br#","audit":{}}"#, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -193,7 +188,7 @@ mod tests {
         edits.cut(6..11);
         edits.cut(1..13);
         let mut out = Vec::new();
-        write(src, src.len() - 1, &mut edits, b"k", b"0", &mut out);
+        write(src, src.len() - 1, &mut edits, br#","k":0}"#, &mut out);
         assert_eq!(out, br#"{"c":2,"k":0}"#);
     }
 
@@ -204,7 +199,7 @@ mod tests {
         edits.cut(1..11);
         edits.cut(10..19);
         let mut out = Vec::new();
-        write(src, src.len() - 1, &mut edits, b"k", b"0", &mut out);
+        write(src, src.len() - 1, &mut edits, br#","k":0}"#, &mut out);
         assert_eq!(out, br#"{"k":0}"#);
     }
 }

@@ -40,6 +40,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
+    /// What stands before the `audit` object in a record.
+    member_name: Vec<u8>,
     scratch: Scratch,
     /// What correlations remember from event to event.
     correlating: detect::State,
@@ -101,7 +103,8 @@ impl Engine {
     // Not part of what reads the configuration, whose calls are the deepest there are.
     #[inline(never)]
     pub fn new(config: Config) -> Self {
-        Self { config, scratch: Scratch::default(), correlating: detect::State::default() }
+        let member_name = emit::member_name(config.output_key.as_bytes());
+        Self { config, member_name, scratch: Scratch::default(), correlating: detect::State::default() }
     }
 
     /// Filters one record and appends what goes on to `out`: a JSON object on one line if the record was
@@ -170,7 +173,7 @@ impl Engine {
             return Ok(Outcome::Dropped);
         };
         let Scratch { edits, audit, .. } = &mut self.scratch;
-        emit::write(record, close, edits, self.config.output_key.as_bytes(), audit.bytes(), out);
+        emit::write(record, close, edits, audit.bytes(), out);
         Ok(Outcome::Kept)
     }
 
@@ -204,7 +207,7 @@ impl Engine {
         for &place in &envelope.outputs {
             edits.cut_member(record, place);
         }
-        emit::write(record, envelope.close, edits, self.config.output_key.as_bytes(), audit.bytes(), out);
+        emit::write(record, envelope.close, edits, audit.bytes(), out);
         Ok(Outcome::Kept)
     }
 
@@ -326,10 +329,12 @@ impl Engine {
                 return Ok(Verdict::Dropped);
             }
         }
-        let level = decision.map(|decision| decision.level_of(&event));
+        let own_level = Level::of(&event);
+        let level = decision.map(|decision| decision.level_beneath(own_level));
         let bodies = level.map_or(Bodies::Both, kept_bodies);
         event.read_rest(key, bodies, Some(&mut scratch.familiar))?;
-        if let Some(code) = event.response_code()
+        if !self.config.omit_response_codes.is_empty()
+            && let Some(code) = event.response_code()
             && self.config.omit_response_codes.contains(&code)
             && witness.drops(Cause::ResponseCode(code))
         {
@@ -358,9 +363,9 @@ impl Engine {
         findings.add_rules(scratch.hits.iter().filter_map(|hit| rules.finding(*hit)));
         let about = |alert| Some((rules.correlation(alert)?, alert));
         findings.add_alerts(scratch.alerts.iter().filter_map(about));
-        findings.notes.extend(note);
-        findings.notes.extend(normalized.note());
-        findings.notes.extend(cut_short.then_some(RULES_CUT_SHORT));
+        findings.add_note(note);
+        findings.add_note(normalized.note());
+        findings.add_note(cut_short.then_some(RULES_CUT_SHORT));
 
         let kept_for_severity = decision.is_some_and(|decision| decision.level == Level::None);
         if kept_for_severity && findings.severity < *keep_severity && witness.drops(Cause::Severity) {
@@ -380,13 +385,17 @@ impl Engine {
 
         scratch.edits.clear();
         if let (Some(decision), Some(level)) = (decision, findings.level) {
+            let level = (own_level != Some(level), level);
             let omit_managed_fields = decision.omit_managed_fields;
             edit(&event, level, omit_managed_fields, nature.is_none(), &mut scratch.cuts, &mut scratch.edits);
         }
-        findings.write(&mut scratch.audit);
+        findings.write(&self.member_name, &mut scratch.audit);
         let hits = scratch.hits.iter().filter_map(|hit| rules.finding(*hit));
         let alerts = scratch.alerts.iter().filter_map(|alert| rules.correlation(alert));
-        witness.finds(&event, normalizer, hits, alerts, scratch.audit.bytes());
+        // Less the brace that closes the record.
+        let object = scratch.audit.bytes().get(self.member_name.len()..).unwrap_or_default();
+        let object = object.strip_suffix(b"}").unwrap_or_default();
+        witness.finds(&event, normalizer, hits, alerts, object);
         Ok(Verdict::Kept { close: event.close() })
     }
 
@@ -397,7 +406,8 @@ impl Engine {
         let routes = &self.config.routes;
         let edits = &mut self.scratch.edits;
         edits.clear();
-        let mut audit = vec![b'{'];
+        let mut audit = self.member_name.clone();
+        audit.push(b'{');
         if let Some(route) = routes.catch_all.and_then(|route| routes.names.get(route)) {
             audit.extend_from_slice(b"\"route\":");
             json::push_string(&mut audit, route.as_bytes());
@@ -405,17 +415,17 @@ impl Engine {
         }
         audit.extend_from_slice(b"\"error\":");
         json::push_string(&mut audit, why.to_string().as_bytes());
-        audit.push(b'}');
+        audit.extend_from_slice(b"}}");
         let mended = String::from_utf8_lossy(record);
         let record = mended.as_bytes();
         match close_of_object(record, key) {
-            Some(Ok(close)) => emit::write(record, close, edits, key, &audit, out),
+            Some(Ok(close)) => emit::write(record, close, edits, &audit, out),
             // Somebody else's member of that name is not ours to replace.
             Some(Err(Taken)) => out.extend_from_slice(record),
             None => {
                 out.extend_from_slice(b"{\"log\":");
                 json::push_string(out, record);
-                emit::write(b"", 0, edits, key, &audit, out);
+                emit::write(b"", 0, edits, &audit, out);
             }
         }
         Outcome::PassedThrough
@@ -431,30 +441,28 @@ fn kept_bodies(level: Level) -> Bodies {
     }
 }
 
-/// What changes in the event's bytes: the level, the bodies that go, and an `audit` object from an earlier pass
+/// What changes in the event's bytes: the level, if it does, the bodies that go, and an `audit` object from an earlier pass
 /// where that is due `in_the_event`.
 fn edit(
     event: &Event<'_>,
-    level: Level,
+    (changes, level): (bool, Level),
     omit_managed_fields: bool,
     in_the_event: bool,
     cuts: &mut Vec<Range<usize>>,
     edits: &mut Edits,
 ) {
+    // In the order in which they mostly stand.
+    for &(touched, place) in &event.places {
+        match touched {
+            Touched::Level if changes => edits.replace(place, level.as_json()),
+            Touched::Output if in_the_event => edits.cut_member(event.object().0, place),
+            _ => {}
+        }
+    }
     cuts.clear();
     trim::cuts(event, level, omit_managed_fields, cuts);
     for cut in cuts.drain(..) {
         edits.cut(cut);
-    }
-    let unchanged = Level::of(event) == Some(level);
-    for &(touched, place) in &event.places {
-        match touched {
-            Touched::Level if unchanged => {}
-            Touched::Level => edits.replace(place, level.as_json()),
-            Touched::Output if in_the_event => edits.cut_member(event.object().0, place),
-            Touched::Output => {}
-            Touched::RequestObject | Touched::ResponseObject => {}
-        }
     }
 }
 

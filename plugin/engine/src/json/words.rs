@@ -139,19 +139,16 @@ fn find_pair(text: &[u8], pair: [u8; 2], other: [u8; 2], any_case: bool) -> Opti
 }
 
 /// Whether each byte is a visible ASCII character or, if `lowest` is one, a space, and none is a quote or a backslash.
-#[inline]
+#[inline(never)]
 pub(crate) fn is_plain(text: &[u8], lowest: u8) -> bool {
     let is_plain = |word: u64| {
         let below_it = if lowest > b' ' { word.wrapping_sub(every(lowest)) } else { 0 };
         // The last character is followed by DEL, and that by what is not ASCII.
         (special(word) | below_it | word | word.wrapping_add(ONES)) & HIGH == 0
     };
-    let mut pos = 0;
-    while let Some(word) = word(text, pos) {
-        if !is_plain(word) {
-            return false;
-        }
-        pos += 8;
+    let (words, _) = text.as_chunks::<8>();
+    if !words.iter().all(|&word| is_plain(u64::from_le_bytes(word))) {
+        return false;
     }
     match last_word(text) {
         Some(word) => is_plain(word),

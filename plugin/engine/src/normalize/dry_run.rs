@@ -5,7 +5,7 @@
 
 use super::classify::{Subresource, Verb};
 use super::command::parameters;
-use crate::json::{self, Raw, position, position_of_pair};
+use crate::json::{self, Raw, has_pair, position, position_of_pair};
 use crate::policy::Level;
 use crate::record::{Event, Member};
 
@@ -36,9 +36,11 @@ fn all_stages(stages: Raw<'_>) -> bool {
 fn query_asks(event: &Event<'_>) -> bool {
     let Some(uri) = event.text(Member::RequestUri) else { return false };
     let uri = uri.decode();
-    // Nearly no request has the parameter, and looking for it is cheaper than taking the query apart.
-    let may_have_it = position(&uri, b'?').is_some()
-        && (position_of_pair(&uri, *b"yR", false).is_some() || position(&uri, b'%').is_some());
+    let Some(query) = position(&uri, b'?').and_then(|at| uri.get(at..)) else { return false };
+    // Nearly no request has the parameter, and looking for it is cheaper than taking the query apart. One of these stands
+    // in its name even where each letter is encoded.
+    let may_have_it =
+        has_pair(query, [*b"yR", *b"%7"], false) || position_of_pair(query, *b"%5", false).is_some();
     may_have_it && parameters(&uri).any(|(name, value)| name == b"dryRun" && value == b"All")
 }
 
@@ -52,6 +54,9 @@ mod tests {
             ("create", "/x?dryRun=All", "", true),
             ("patch", "/x?fieldManager=k\\u0026dryRun=All\\u0026force=true", "", true),
             ("update", "/x?dryRun=%41ll", "", true),
+            ("update", "/x?a=%2f&dr%79Run=All", "", true),
+            ("update", "/x?dry%52un=All", "", true),
+            ("update", "/x?%64%72%79%52%75%6e=All", "", true),
             (
                 "create",
                 "/x?dryRun=All",

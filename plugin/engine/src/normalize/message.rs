@@ -360,7 +360,7 @@ fn is_sibilant(stem: &[u8]) -> bool {
 }
 
 /// Whether text can do no harm as it stands in JSON, and is one word. What has escapes is none.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn is_word(text: &[u8]) -> bool {
     !text.is_empty() && text.len() <= LONGEST_WORD && json::is_plain(text, b'!')
 }

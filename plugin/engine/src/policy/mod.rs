@@ -80,7 +80,12 @@ impl Decision {
     /// nobody can give back what the API server has not written.
     #[must_use]
     pub fn level_of(&self, event: &Event<'_>) -> Level {
-        Level::of(event).map_or(self.level, |own| own.min(self.level))
+        self.level_beneath(Level::of(event))
+    }
+
+    /// The same for an event of that level, if it has one.
+    pub(crate) fn level_beneath(&self, own: Option<Level>) -> Level {
+        own.map_or(self.level, |own| own.min(self.level))
     }
 }
 
