@@ -15,7 +15,7 @@ use super::command::Exec;
 use super::kind::{Kind, Words};
 use super::{Normalized, OperatorSource, Outcome};
 use crate::buffer::{Room, Short};
-use crate::json::{self, Text};
+use crate::json::{self, Raw, Text};
 use crate::record::{Event, Member, ObjectRef};
 
 /// How many bytes of one word are written. Names in Kubernetes have at most 253.
@@ -145,7 +145,11 @@ pub(super) fn write(
         && !denied
     {
         out.push(b": ")?;
-        out.push_number(code)?;
+        match event.raw_response_code() {
+            // That is how it would be written.
+            Some(Raw(digits @ [b'1'..=b'9', ..])) => out.push(digits)?,
+            _ => out.push_number(code)?,
+        }
     }
     Ok(is_plain)
 }

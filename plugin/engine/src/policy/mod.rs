@@ -36,7 +36,7 @@ pub use matching::Field;
 pub use model::{Entry, GroupResources, Level, Rule, Stage, Stages};
 
 use crate::problem::Problems;
-use crate::record::{Event, Member};
+use crate::record::Event;
 use crate::yaml::Node;
 use compiled::Index;
 pub(crate) use compiled::Memory;
@@ -166,7 +166,7 @@ impl Policy {
     fn decision(&self, index: Option<usize>, event: &Event<'_>) -> Decision {
         let rule = index.and_then(|index| self.rules.get(index));
         let omit_stages = self.omit_stages.union(rule.map_or(Stages::NONE, |rule| rule.omit_stages));
-        let stage = event.text(Member::Stage).and_then(|stage| Stage::from_bytes(&stage.decode()));
+        let stage = Stage::of(event);
         Decision {
             level: rule.map_or(Level::None, |rule| rule.level),
             rule: index,

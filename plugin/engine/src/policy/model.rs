@@ -1,7 +1,9 @@
 //! The types of `audit.k8s.io` that a policy is made of. Every string knows its line, so that a lint can
 //! point at it.
 
+use crate::json::{Raw, stands_at};
 use crate::record::{Event, Member};
+use std::borrow::Cow;
 
 /// How much of a request is written down; each level includes the lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +52,28 @@ impl Level {
     /// The level at which the API server wrote an event, unless it does not say.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
-        Self::from_bytes(&event.text(Member::Level)?.decode())
+        said(event.get(Member::Level)?, Self::ALL, Self::as_str)
     }
+}
+
+/// Which of these words a value is.
+#[inline(always)]
+fn said<T: Copy>(value: Raw<'_>, words: [T; 4], text: fn(T) -> &'static str) -> Option<T> {
+    // Nearly all are said without escapes, and to compare short words with what stands there takes no call.
+    let stands_there = |word: &T| {
+        let text = text(*word).as_bytes();
+        value.0.len() == text.len() + 2 && stands_at(value.0, 1, text)
+    };
+    words.into_iter().find(stands_there).or_else(|| {
+        let decoded = decoded(value)?;
+        words.into_iter().find(|word| *text(*word).as_bytes() == *decoded)
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn decoded(value: Raw<'_>) -> Option<Cow<'_, [u8]>> {
+    Some(value.text()?.decode())
 }
 
 /// How far the API server had come with a request when it wrote an event.
@@ -76,6 +98,11 @@ impl Stage {
     #[must_use]
     pub fn from_bytes(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.as_str().as_bytes() == name)
+    }
+
+    /// How far the API server had come with an event's request, unless the event does not say.
+    pub(crate) fn of(event: &Event<'_>) -> Option<Self> {
+        said(event.get(Member::Stage)?, Self::ALL, Self::as_str)
     }
 
     /// The stage's name.
@@ -167,4 +194,29 @@ pub struct GroupResources {
     pub resources: Vec<Entry>,
     /// `resourceNames`
     pub resource_names: Vec<Entry>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_stages_are_told_however_they_are_escaped() {
+        let read = |level: &str, stage: &str| {
+            let record = format!(
+                r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{level}","stage":"{stage}"}}"#
+            );
+            let event = Event::read(record.as_bytes(), b"audit").unwrap();
+            (Level::of(&event), Stage::of(&event))
+        };
+        for (level, stage) in Level::ALL.into_iter().zip(Stage::ALL) {
+            let expected = (Some(level), Some(stage));
+            let (level, stage) = (level.as_str(), stage.as_str());
+            assert_eq!(read(level, stage), expected);
+            let escaped = |name: &str| name.replace('e', r"\u0065").replace('n', r"\u006e");
+            assert_eq!(read(&escaped(level), &escaped(stage)), expected);
+            assert_eq!(read(&level.to_lowercase(), &format!("{stage}x")), (None, None));
+        }
+        assert_eq!(read("", r"\\Panic"), (None, None));
+    }
 }
