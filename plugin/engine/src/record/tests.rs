@@ -562,7 +562,10 @@ proptest! {
         let outcome = ENGINE.with_borrow_mut(|engine| engine.filter(&record, &mut out));
         prop_assert_eq!(outcome == Outcome::Dropped, out.is_empty());
         if !out.is_empty() {
-            prop_assert!(serde_json::from_slice::<Value>(&out).is_ok_and(|out| out.is_object()));
+            // Any number: serde_json's own are those that fit into its types.
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&out).is_ok();
+            let is_object = out.starts_with(b"{");
+            prop_assert!(std::str::from_utf8(&out).is_ok() && is_json && is_object);
         }
     }
 
