@@ -1,6 +1,6 @@
 //! A JSON string as it stands in the record, decoded only when somebody needs what it says.
 
-use super::words::position;
+use super::words::{may_have_backslash, position};
 use std::borrow::Cow;
 
 /// What stands between the quotes of a JSON string, escapes as written.
@@ -31,6 +31,14 @@ impl<'a> Text<'a> {
     /// kube-apiserver writes `&`, `<` and `>` as escapes, so whatever is compared is compared decoded.
     #[must_use]
     pub fn decode(self) -> Cow<'a, [u8]> {
+        if may_have_backslash(self.0) { self.decode_escapes() } else { Cow::Borrowed(self.0) }
+    }
+
+    /// Out of line: where the module is interpreted, a call takes the longer the more constants and locals there are in the
+    /// function, whether they are used or not.
+    #[cold]
+    #[inline(never)]
+    fn decode_escapes(self) -> Cow<'a, [u8]> {
         match position(self.0, b'\\') {
             None => Cow::Borrowed(self.0),
             Some(first) => Cow::Owned(unescape(self.0, first)),
@@ -40,7 +48,9 @@ impl<'a> Text<'a> {
     /// Whether the string says exactly `what`.
     #[must_use]
     pub fn is(self, what: &[u8]) -> bool {
-        self.0 == what || (position(self.0, b'\\').is_some() && *self.decode() == *what)
+        // Escapes are longer than what they say.
+        self.0 == what
+            || self.0.len() > what.len() && may_have_backslash(self.0) && *self.decode_escapes() == *what
     }
 
     /// What the string says, as a `str`; bytes that are no UTF-8 become U+FFFD.

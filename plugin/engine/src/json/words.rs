@@ -51,6 +51,22 @@ pub(crate) fn position(text: &[u8], byte: u8) -> Option<usize> {
     find(text, every(byte), 0)
 }
 
+/// Whether `text` may have a backslash: whether it does, if it is ASCII. Of other text it may be said although it has none.
+#[inline(always)]
+pub(super) fn may_have_backslash(text: &[u8]) -> bool {
+    let suspect = |word: u64| (word ^ BACKSLASHES).wrapping_sub(ONES);
+    let (words, rest) = text.as_chunks::<8>();
+    for &word in words {
+        if suspect(u64::from_le_bytes(word)) & HIGH != 0 {
+            return true;
+        }
+    }
+    match last_word(text) {
+        Some(word) => suspect(word) & HIGH != 0,
+        None => rest.contains(&b'\\'),
+    }
+}
+
 /// Where in `text` a lower-case letter first stands, in either case; of any other byte, where it stands.
 #[inline]
 pub(crate) fn position_in_either_case(text: &[u8], lower: u8) -> Option<usize> {
@@ -215,7 +231,7 @@ mod tests {
     proptest! {
         #[test]
         fn words_say_what_bytes_say(
-            text in prop::collection::vec(prop_oneof![any::<u8>(), b' '..=b'~', Just(b'"'), Just(0x7f), Just(0x80)], 0..40),
+            text in prop::collection::vec(prop_oneof![any::<u8>(), b' '..=b'~', Just(b'"'), Just(b'\\'), Just(0x7f), Just(0x80)], 0..40),
             other in "[a-dA-D@`]{0,20}",
             byte: u8,
         ) {
@@ -232,6 +248,9 @@ mod tests {
                     prop_assert_eq!(stands_at(&text, pos, &changed), text[pos..].starts_with(&changed));
                 }
             }
+            let ascii: Vec<u8> = text.iter().map(|byte| byte & 0x7f).collect();
+            prop_assert_eq!(may_have_backslash(&ascii), ascii.contains(&b'\\'));
+            prop_assert!(may_have_backslash(&text) || !text.contains(&b'\\'));
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
                 position_in_either_case(&text, lower),
