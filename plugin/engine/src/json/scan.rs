@@ -4,8 +4,9 @@
 //! skipped a word at a time, nothing is decoded and nothing is allocated but one bit for each open
 //! array or object. That bit stack replaces recursion: nesting is bounded by the input alone.
 
-use super::words::{HIGH, stops, stops_beyond_ascii, word};
+use super::words::{HIGH, no_digits, stops, stops_beyond_ascii, word};
 use std::fmt;
+use std::num::NonZero;
 
 /// Why some bytes are not JSON, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +59,41 @@ pub(crate) fn skip_whitespace(src: &[u8], mut pos: usize) -> usize {
 
 /// Skips a string whose opening quote is at `pos - 1`; returns the offset just past the closing one.
 ///
-/// `high_bits` gathers bytes, so that its top bits tell whether any was not ASCII.
+/// `high_bits` gets its top bits set where a byte was not ASCII.
 #[inline(always)]
-pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+pub(crate) fn skip_string(src: &[u8], pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    let mut rest = src.get(pos..).unwrap_or_default();
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        if let Some(stop) = NonZero::new(stops(u64::from_le_bytes(*word))) {
+            let at = first_of(stop);
+            let end = src.len() - rest.len() + at;
+            return if word.get(at) == Some(&b'"') {
+                Ok(end + 1)
+            } else {
+                skip_odd_string(src, end, high_bits)
+            };
+        }
+        rest = behind;
+    }
+    skip_odd_string(src, src.len() - rest.len(), high_bits)
+}
+
+/// Which byte of a word the lowest top bit is of, at least one of which is set.
+#[inline(always)]
+fn first_of(top_bits: NonZero<u64>) -> usize {
+    (top_bits.trailing_zeros() >> 3) as usize
+}
+
+/// Goes on in a string that has more than plain characters, or that stands at the end of what there is.
+///
+/// Out of line, as other things here that are rare: where the module is interpreted, a call takes the longer the more
+/// constants and locals there are in the function, whether they are used or not.
+#[inline(never)]
+fn skip_odd_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
     loop {
         while let Some(w) = word(src, pos) {
-            let stop = stops(w);
-            if stop != 0 {
-                pos += (stop.trailing_zeros() >> 3) as usize;
+            if let Some(stop) = NonZero::new(stops(w)) {
+                pos += first_of(stop);
                 break;
             }
             pos += 8;
@@ -92,9 +120,8 @@ pub(crate) fn skip_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Re
 #[inline(never)]
 fn skip_beyond_ascii(src: &[u8], mut pos: usize) -> usize {
     while let Some(w) = word(src, pos) {
-        let stop = stops_beyond_ascii(w);
-        if stop != 0 {
-            return pos + (stop.trailing_zeros() >> 3) as usize;
+        if let Some(stop) = NonZero::new(stops_beyond_ascii(w)) {
+            return pos + first_of(stop);
         }
         pos += 8;
     }
@@ -104,6 +131,7 @@ fn skip_beyond_ascii(src: &[u8], mut pos: usize) -> usize {
     pos
 }
 
+#[inline(never)]
 fn skip_escape(src: &[u8], pos: usize) -> Result<usize, Error> {
     match src.get(pos + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(pos + 2),
@@ -123,6 +151,7 @@ fn skip_digits(src: &[u8], mut pos: usize) -> usize {
     pos
 }
 
+#[inline(never)]
 fn skip_number(src: &[u8], start: usize) -> Result<usize, Error> {
     let mut pos = start;
     if src.get(pos) == Some(&b'-') {
@@ -154,138 +183,241 @@ fn skip_number(src: &[u8], start: usize) -> Result<usize, Error> {
     Ok(pos)
 }
 
-/// One bit for each open container, the innermost lowest: set for an object, clear for an array.
-///
-/// The first 64 levels cost no allocation; deeper ones cost one bit of memory for each byte of input.
-#[derive(Default)]
-struct Nesting {
-    top: u64,
-    below: Vec<u64>,
-    depth: usize,
-}
-
-impl Nesting {
-    #[inline(always)]
-    fn open(&mut self, object: bool) {
-        if self.depth != 0 && self.depth.is_multiple_of(64) {
-            self.below.push(self.top);
-        }
-        self.top = self.top << 1 | u64::from(object);
-        self.depth += 1;
-    }
-
-    #[inline(always)]
-    fn close(&mut self) {
-        self.depth -= 1;
-        self.top >>= 1;
-        if self.depth != 0 && self.depth.is_multiple_of(64) {
-            self.top = self.below.pop().unwrap_or_default();
-        }
-    }
-
-    #[inline(always)]
-    fn in_object(&self) -> bool {
-        self.top & 1 != 0
-    }
-}
-
-/// From a key, whitespace aside, to behind its colon.
+/// What stands behind a short integer, `true`, `false` or `null`, if it is plain from the next eight bytes that it is one.
 #[inline(always)]
-fn skip_key(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
-    // The compact form has no spaces.
-    if src.get(pos) != Some(&b'"') {
-        pos = skip_whitespace(src, pos);
-        if src.get(pos) != Some(&b'"') {
-            return fail(pos, "a member name");
+fn behind_literal(rest: &[u8]) -> Option<&[u8]> {
+    let word = word(rest, 0)?;
+    let end = first_of(NonZero::new(no_digits(word))?);
+    let length = match word as u8 {
+        // What goes on with a fraction or an exponent is longer, as is what begins with a zero and another digit.
+        b'0'..=b'9'
+            if matches!(rest.get(end), Some(b',' | b'}' | b']')) && (end == 1 || word as u8 != b'0') =>
+        {
+            end
         }
-    }
-    pos = skip_string(src, pos + 1, high_bits)?;
-    skip_colon(src, pos)
+        b't' if word as u32 == u32::from_le_bytes(*b"true") => 4,
+        b'n' if word as u32 == u32::from_le_bytes(*b"null") => 4,
+        b'f' if (word >> 8) as u32 == u32::from_le_bytes(*b"alse") => 5,
+        _ => return None,
+    };
+    rest.get(length..)
 }
 
-#[inline(always)]
-fn skip_colon(src: &[u8], mut pos: usize) -> Result<usize, Error> {
-    if src.get(pos) != Some(&b':') {
-        pos = skip_whitespace(src, pos);
-        if src.get(pos) != Some(&b':') {
-            return fail(pos, "a colon");
-        }
+/// Skips what is neither a string nor a container.
+#[inline(never)]
+fn skip_literal(src: &[u8], pos: usize) -> Result<usize, Error> {
+    match src.get(pos) {
+        Some(b't') if src.get(pos..pos + 4) == Some(b"true") => Ok(pos + 4),
+        Some(b'f') if src.get(pos..pos + 5) == Some(b"false") => Ok(pos + 5),
+        Some(b'n') if src.get(pos..pos + 4) == Some(b"null") => Ok(pos + 4),
+        Some(_) => skip_number(src, pos),
+        None => fail(pos, "a value"),
     }
-    Ok(pos + 1)
 }
 
-/// Skips the value that starts exactly at `pos`; returns the offset just past it.
+/// Skips the value that starts at `start`, whitespace aside; returns the offset just past it.
 ///
 /// `high_bits` is as for [`skip_string`].
-pub(crate) fn skip_value(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
-    let mut nesting = Nesting::default();
+pub(crate) fn skip_value(src: &[u8], start: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    let start = skip_whitespace(src, start);
+    match src.get(start) {
+        Some(b'{' | b'[') => skip_container(src, start, high_bits),
+        Some(b'"') => skip_odd_string(src, start + 1, high_bits),
+        _ => skip_literal(src, start),
+    }
+}
+
+/// Four bytes as one number, the first in its lowest bits.
+const fn four(bytes: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*bytes)
+}
+
+/// Two bytes as one number, as [`four`].
+const fn two(bytes: &[u8; 2]) -> u16 {
+    u16::from_le_bytes(*bytes)
+}
+
+/// The end of a string, and what mostly follows it: of a name, the beginning of a string that is the value; of a value, the
+/// beginning of the next string. Three bytes of four.
+const BEFORE_VALUE: u32 = four(b"\":\"\0");
+const BEFORE_NEXT: u32 = four(b"\",\"\0");
+
+/// What of it changes from one string to the next where names and values take turns.
+const TURN: u32 = BEFORE_VALUE ^ BEFORE_NEXT;
+
+/// Skips the object or array that starts at `start`.
+///
+/// What is asked first is what is most often so in compact JSON that consists of objects and strings: where the module is
+/// interpreted, each question takes its time.
+#[inline(always)]
+fn skip_container(src: &[u8], start: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    let from = |pos: usize| src.get(pos..).unwrap_or_default();
+    let offset = |rest: &[u8]| src.len() - rest.len();
+    let mut rest = from(start);
+    // One bit for each container that is open, the innermost lowest, set for an object; above them one that marks their end.
+    // Those that there is no room for are in `outer`: each costs a bit of memory, so that any input may nest as it likes.
+    let mut open = 1;
+    let mut outer = Vec::new();
+    // What the next string mostly ends with, and what of it changes for the one behind that.
+    let mut expected = BEFORE_NEXT;
+    let mut turn = 0;
     'value: loop {
-        // Here a value is due, whitespace aside.
-        match src.get(pos) {
-            Some(b'"') => {
-                pos = skip_string(src, pos + 1, high_bits)?;
-                // A member that is a string has mostly another behind it.
-                while nesting.in_object() && src.get(pos..pos + 2) == Some(b",\"") {
-                    pos = skip_string(src, pos + 2, high_bits)?;
-                    if src.get(pos..pos + 2) != Some(b":\"") {
-                        pos = skip_colon(src, pos)?;
+        'ended: {
+            // Here a value is due, or there is a name.
+            match rest.split_first() {
+                Some((b'"', behind)) => rest = behind,
+                Some((b'{', mut behind)) => {
+                    if !matches!(behind.first(), Some(b'"' | b'}')) {
+                        behind = from(skip_whitespace(src, offset(behind)));
+                    }
+                    match behind.split_first() {
+                        Some((b'"', behind)) => rest = behind,
+                        Some((b'}', behind)) => {
+                            rest = behind;
+                            break 'ended;
+                        }
+                        _ => return fail(offset(behind), "a member name"),
+                    }
+                    open = with_room(open, &mut outer) << 1 | 1;
+                    expected = BEFORE_VALUE;
+                    turn = TURN;
+                }
+                Some((b'[', behind)) => {
+                    rest = from(skip_whitespace(src, offset(behind)));
+                    if let Some((b']', behind)) = rest.split_first() {
+                        rest = behind;
+                        break 'ended;
+                    }
+                    open = with_room(open, &mut outer) << 1;
+                    expected = BEFORE_NEXT;
+                    turn = 0;
+                    continue 'value;
+                }
+                _ => {
+                    if let Some(behind) = behind_literal(rest) {
+                        rest = behind;
+                        break 'ended;
+                    }
+                    let start = skip_whitespace(src, offset(rest));
+                    if start != offset(rest) {
+                        rest = from(start);
                         continue 'value;
                     }
-                    pos = skip_string(src, pos + 2, high_bits)?;
+                    rest = from(skip_literal(src, start)?);
+                    break 'ended;
                 }
             }
-            Some(b'{') => {
-                pos = skip_whitespace(src, pos + 1);
-                if src.get(pos) == Some(&b'}') {
-                    pos += 1;
-                } else {
-                    nesting.open(true);
-                    pos = skip_key(src, pos, high_bits)?;
-                    continue;
+            // Here a string has begun.
+            'string: loop {
+                'odd: {
+                    let Some(first) = rest.first_chunk::<12>() else { break 'odd };
+                    let Some(stop) = word(first, 0).and_then(|word| NonZero::new(stops(word))) else {
+                        rest = rest.get(8..).unwrap_or_default();
+                        continue 'string;
+                    };
+                    let length = first_of(stop);
+                    let end = first.get(length..).and_then(<[u8]>::first_chunk).map_or(0, four);
+                    if end & 0xff_ffff == expected {
+                        rest = rest.get(length + 3..).unwrap_or_default();
+                        expected ^= turn;
+                        continue 'string;
+                    }
+                    if expected == BEFORE_VALUE {
+                        if end == four(b"\":{\"") {
+                            rest = rest.get(length + 4..).unwrap_or_default();
+                            open = with_room(open, &mut outer) << 1 | 1;
+                            continue 'string;
+                        }
+                        if end == four(b"\":{}") {
+                            rest = rest.get(length + 4..).unwrap_or_default();
+                            expected = BEFORE_NEXT;
+                            break 'ended;
+                        }
+                        if end as u16 == two(b"\":") {
+                            rest = rest.get(length + 2..).unwrap_or_default();
+                            expected = BEFORE_NEXT;
+                            continue 'value;
+                        }
+                    } else if end as u8 == b'"' {
+                        rest = rest.get(length + 1..).unwrap_or_default();
+                        break 'ended;
+                    }
+                    if end as u16 == two(b"\\\"") {
+                        rest = rest.get(length + 2..).unwrap_or_default();
+                        continue 'string;
+                    }
+                    rest = rest.get(length..).unwrap_or_default();
                 }
-            }
-            Some(b'[') => {
-                pos = skip_whitespace(src, pos + 1);
-                if src.get(pos) == Some(&b']') {
-                    pos += 1;
-                } else {
-                    nesting.open(false);
-                    continue;
+                rest = from(skip_odd_string(src, offset(rest), high_bits)?);
+                if expected == BEFORE_VALUE {
+                    rest = behind_colon(src, rest)?;
+                    expected = BEFORE_NEXT;
+                    continue 'value;
                 }
+                break 'ended;
             }
-            Some(b' ' | b'\n' | b'\r' | b'\t') => {
-                pos = skip_whitespace(src, pos + 1);
-                continue;
-            }
-            Some(b't') if src.get(pos..pos + 4) == Some(b"true") => pos += 4,
-            Some(b'f') if src.get(pos..pos + 5) == Some(b"false") => pos += 5,
-            Some(b'n') if src.get(pos..pos + 4) == Some(b"null") => pos += 4,
-            Some(_) => pos = skip_number(src, pos)?,
-            None => return fail(pos, "a value"),
         }
         // Here a value has just ended: close what ends with it, up to the next value.
-        loop {
-            if nesting.depth == 0 {
-                return Ok(pos);
+        while open != 1 {
+            turn = if open & 1 != 0 { TURN } else { 0 };
+            if turn != 0
+                && let Some(next) = rest.first_chunk()
+                && two(next) == two(b",\"")
+            {
+                rest = rest.get(1..).unwrap_or_default();
+                expected = BEFORE_VALUE;
+                continue 'value;
             }
-            match (src.get(pos), nesting.in_object()) {
-                (Some(b','), true) => {
-                    pos = skip_key(src, pos + 1, high_bits)?;
-                    break;
+            match (rest.split_first(), turn != 0) {
+                (Some((b'}', behind)), true) | (Some((b']', behind)), false) => {
+                    rest = behind;
+                    open >>= 1;
+                    if open == 1
+                        && let Some(more) = outer.pop()
+                    {
+                        open = more;
+                    }
                 }
-                (Some(b','), false) => {
-                    pos += 1;
-                    break;
+                (Some((b',', behind)), false) => {
+                    rest = behind;
+                    continue 'value;
                 }
-                (Some(b'}'), true) | (Some(b']'), false) => {
-                    nesting.close();
-                    pos += 1;
+                (Some((b',', behind)), true) => {
+                    rest = from(skip_whitespace(src, offset(behind)));
+                    if rest.first() != Some(&b'"') {
+                        return fail(offset(rest), "a member name");
+                    }
+                    expected = BEFORE_VALUE;
+                    continue 'value;
                 }
-                (Some(b' ' | b'\n' | b'\r' | b'\t'), _) => pos = skip_whitespace(src, pos + 1),
-                (_, true) => return fail(pos, "a comma or a closing brace"),
-                (_, false) => return fail(pos, "a comma or a closing bracket"),
+                (Some((b' ' | b'\n' | b'\r' | b'\t', behind)), _) => {
+                    rest = from(skip_whitespace(src, offset(behind)));
+                }
+                (_, true) => return fail(offset(rest), "a comma or a closing brace"),
+                (_, false) => return fail(offset(rest), "a comma or a closing bracket"),
             }
         }
+        return Ok(offset(rest));
+    }
+}
+
+/// The bits of what is open, if need be without those that have to go elsewhere for another container.
+#[inline(always)]
+fn with_room(open: u64, outer: &mut Vec<u64>) -> u64 {
+    if open >> 63 == 0 {
+        return open;
+    }
+    outer.push(open);
+    1
+}
+
+/// What stands behind a colon and whitespace before it.
+#[inline(never)]
+fn behind_colon<'a>(src: &[u8], rest: &'a [u8]) -> Result<&'a [u8], Error> {
+    let at = skip_whitespace(rest, 0);
+    match rest.get(at..).and_then(<[u8]>::split_first) {
+        Some((b':', behind)) => Ok(behind),
+        _ => fail(src.len() - rest.len() + at, "a colon"),
     }
 }
 
@@ -297,9 +429,12 @@ mod tests {
 
     /// Holds the scanner against serde_json: is this one value and nothing else?
     fn check(src: &[u8]) {
-        let ours = scan(src, 0).is_ok_and(|scanned| skip_whitespace(src, scanned.end) == src.len());
+        let is_one =
+            |src: &[u8]| scan(src, 0).is_ok_and(|scanned| skip_whitespace(src, scanned.end) == src.len());
         let theirs = serde_json::from_slice::<IgnoredAny>(src).is_ok();
-        assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(src));
+        assert_eq!(is_one(src), theirs, "{}", String::from_utf8_lossy(src));
+        // What stands at the end is read otherwise than what has more behind it.
+        assert_eq!(is_one(&[src, &[b' '; 16]].concat()), theirs, "{}", String::from_utf8_lossy(src));
     }
 
     #[test]
@@ -345,6 +480,7 @@ mod tests {
             "{a:1}",
             "{\"a\":1 \"b\":2}",
             "{\"a\" : 1 , \"b\" : [ ] }",
+            "[{\"a\":{}},\"b\",[{\"c\":[]}],\"d\",{\"e\":{\"f\":{}},\"g\":\"h\"}]",
             "\"\"",
             "\"a",
             "\"\\",
@@ -414,6 +550,7 @@ mod tests {
             b"null",
             b"\\u00e9",
             b"\\n",
+            b"\\\"",
             b" ",
             b"\n",
             b"\xc3\xa9",
@@ -432,11 +569,15 @@ mod tests {
             any::<i64>().prop_map(Into::into),
             any::<f64>().prop_map(Into::into),
             any::<String>().prop_map(Into::into),
+            "[a-c\"{}:,\\\\]{0,12}".prop_map(Into::into),
+            Just(serde_json::json!({})),
+            Just(serde_json::json!({"a": {}})),
+            Just(serde_json::json!([])),
         ];
         let value = leaf.prop_recursive(6, 64, 8, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
-                prop::collection::hash_map(any::<String>(), inner, 0..8)
+                prop::collection::hash_map(prop_oneof![any::<String>(), "[a-c]{0,12}"], inner, 0..8)
                     .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
             ]
         });

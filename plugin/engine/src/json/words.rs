@@ -45,6 +45,12 @@ fn special(word: u64) -> u64 {
     (word ^ every(b'"' ^ b' ')).wrapping_sub(every(b' ' + 1)) | (word ^ BACKSLASHES).wrapping_sub(ONES)
 }
 
+/// The top bits of the bytes that are no digits; those above the lowest may be others.
+#[inline(always)]
+pub(super) fn no_digits(word: u64) -> u64 {
+    ((word ^ every(b'0')).wrapping_add(every(0x80 - 10)) | word) & HIGH
+}
+
 /// Where in `text` the byte first stands.
 #[inline]
 pub(crate) fn position(text: &[u8], byte: u8) -> Option<usize> {
@@ -231,7 +237,7 @@ mod tests {
     proptest! {
         #[test]
         fn words_say_what_bytes_say(
-            text in prop::collection::vec(prop_oneof![any::<u8>(), b' '..=b'~', Just(b'"'), Just(b'\\'), Just(0x7f), Just(0x80)], 0..40),
+            text in prop::collection::vec(prop_oneof![any::<u8>(), b'0'..=b'9', b' '..=b'~', Just(b'"'), Just(b'\\'), Just(0x7f), Just(0x80)], 0..40),
             other in "[a-dA-D@`]{0,20}",
             byte: u8,
         ) {
@@ -251,6 +257,10 @@ mod tests {
             let ascii: Vec<u8> = text.iter().map(|byte| byte & 0x7f).collect();
             prop_assert_eq!(may_have_backslash(&ascii), ascii.contains(&b'\\'));
             prop_assert!(may_have_backslash(&text) || !text.contains(&b'\\'));
+            if let Some(word) = word(&text, 0) {
+                let digits = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+                prop_assert_eq!((no_digits(word).trailing_zeros() >> 3) as usize, digits);
+            }
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
                 position_in_either_case(&text, lower),
