@@ -233,8 +233,12 @@ fn rust_flags(
         "-Clink-arg=--stack-first".to_owned(),
         "-Clink-arg=--gc-sections".to_owned(),
         "-Clink-arg=--strip-all".to_owned(),
-        // Inlining as at `opt-level = "s"`, all but: beyond this, modules grow and frames with them, and no event is cheaper.
-        "-Cllvm-args=--inline-threshold=40".to_owned(),
+        // Less inlining than at `opt-level = 2`: beyond this, frames grow, and the module.
+        "-Cllvm-args=--inline-threshold=85".to_owned(),
+        // What serves a processor and is a loss where each step is interpreted: loops that have a counter for each use they
+        // make of theirs, and loops written out several times.
+        "-Cllvm-args=--disable-lsr".to_owned(),
+        "-Cllvm-args=--unroll-runtime=false".to_owned(),
         // For `reencode`, which finds the stack pointer by this and takes the export away again.
         format!("-Clink-arg=--export={STACK_POINTER}"),
     ];
