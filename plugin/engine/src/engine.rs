@@ -10,7 +10,7 @@ use crate::json;
 use crate::normalize;
 use crate::policy::{self, Level, trim};
 use crate::record::{
-    Bodies, Envelope, Event, Familiar, List, Nature, Requests, TopLevel, Touched, Unreadable,
+    Bodies, Envelope, Event, Familiar, List, Nature, Place, Requests, TopLevel, Touched, Unreadable,
 };
 use std::fmt;
 use std::ops::Range;
@@ -53,6 +53,8 @@ struct Scratch {
     requests: Requests,
     policy: policy::Memory,
     normalizer: normalize::Memory,
+    /// Room for an event's [places](Event::places), which most events give back.
+    places: Vec<(Touched, Place)>,
     edits: Edits,
     cuts: Vec<Range<usize>>,
     rules: detect::Scratch,
@@ -61,6 +63,14 @@ struct Scratch {
     alerts: Vec<Alert>,
     message: Buffer,
     audit: Buffer,
+}
+
+impl Scratch {
+    fn take_places(&mut self) -> Vec<(Touched, Place)> {
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        places
+    }
 }
 
 /// Why an event cannot be filtered from these bytes.
@@ -314,6 +324,7 @@ impl Engine {
         let scratch = &mut self.scratch;
 
         let mut event = Event::unread(text);
+        event.places = scratch.take_places();
         event.read_head(key, Some(&mut scratch.familiar))?;
         event.request = scratch.requests.number(&event);
 
@@ -322,10 +333,10 @@ impl Engine {
             .then(|| policy.evaluate_with(&event, &mut scratch.policy));
         if let Some(decision) = &decision {
             witness.decided(policy, &event, decision);
-            if decision.stage_omitted && witness.drops(Cause::Stage) {
-                return Ok(Verdict::Dropped);
-            }
-            if decision.level == Level::None && keep_severity.is_none() && witness.drops(Cause::Level) {
+            if decision.stage_omitted && witness.drops(Cause::Stage)
+                || decision.level == Level::None && keep_severity.is_none() && witness.drops(Cause::Level)
+            {
+                scratch.places = event.places;
                 return Ok(Verdict::Dropped);
             }
         }
@@ -396,7 +407,9 @@ impl Engine {
         let object = scratch.audit.bytes().get(self.member_name.len()..).unwrap_or_default();
         let object = object.strip_suffix(b"}").unwrap_or_default();
         witness.finds(&event, normalizer, hits, alerts, object);
-        Ok(Verdict::Kept { close: event.close() })
+        let close = event.close();
+        scratch.places = event.places;
+        Ok(Verdict::Kept { close })
     }
 
     /// Lets a record go on with the reason why it was not treated as an audit event. An object keeps its
