@@ -339,7 +339,11 @@ impl Known {
 fn combine(program: &Program, event: &Event<'_>, audit: &dyn AuditFields, request: bool, out: &mut Buffer) {
     let few = audit.few();
     for dimension in &program.dimensions {
-        let follows = matches!(dimension.together, Together::User | Together::Kind | Together::Namespace);
+        let follows = match dimension.together {
+            Together::User | Together::Kind | Together::Namespace => true,
+            Together::Operator => few.is_some_and(|few| few.operator == Some(Member::User)),
+            _ => false,
+        };
         if !(request && follows) {
             let start = out.len();
             begin_part(out);

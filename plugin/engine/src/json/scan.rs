@@ -89,29 +89,30 @@ fn first_of(top_bits: NonZero<u64>) -> usize {
 /// Out of line, as other things here that are rare: where the module is interpreted, a call takes the longer the more
 /// constants and locals there are in the function, whether they are used or not.
 #[inline(never)]
-fn skip_odd_string(src: &[u8], mut pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+fn skip_odd_string(src: &[u8], pos: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    let from = |pos: usize| src.get(pos..).unwrap_or_default();
+    let mut rest = from(pos);
     loop {
-        while let Some(w) = word(src, pos) {
-            if let Some(stop) = NonZero::new(stops(w)) {
-                pos += first_of(stop);
+        while let Some((word, behind)) = rest.split_first_chunk() {
+            if let Some(stop) = NonZero::new(stops(u64::from_le_bytes(*word))) {
+                rest = rest.get(first_of(stop)..).unwrap_or_default();
                 break;
             }
-            pos += 8;
+            rest = behind;
         }
-        match src.get(pos) {
-            Some(b'"') => return Ok(pos + 1),
-            Some(b'\\') => match src.get(pos + 1) {
-                Some(b'"' | b'\\' | b'n') => pos += 2,
-                _ => pos = skip_escape(src, pos)?,
-            },
-            Some(0..=0x1f) => return fail(pos, "no control character in a string"),
-            Some(0x80..) => {
+        let pos = src.len() - rest.len();
+        match rest {
+            [b'"', ..] => return Ok(pos + 1),
+            [b'\\', b'"' | b'\\' | b'n', behind @ ..] => rest = behind,
+            [b'\\', ..] => rest = from(skip_escape(src, pos)?),
+            [0..=0x1f, ..] => return fail(pos, "no control character in a string"),
+            [0x80..=0xff, ..] => {
                 *high_bits |= HIGH;
-                pos = skip_beyond_ascii(src, pos);
+                rest = from(skip_beyond_ascii(src, pos));
             }
             // Only the last seven bytes of the input get here.
-            Some(_) => pos += 1,
-            None => return fail(pos, "the end of a string"),
+            [_, behind @ ..] => rest = behind,
+            [] => return fail(pos, "the end of a string"),
         }
     }
 }
