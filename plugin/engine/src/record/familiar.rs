@@ -21,7 +21,7 @@ const USER: usize = 0;
 
 /// The place of a member among those that are remembered.
 #[inline]
-pub(super) fn index(member: Member) -> Option<usize> {
+pub(super) const fn index(member: Member) -> Option<usize> {
     Some(match member {
         Member::User => USER,
         Member::ImpersonatedUser => 1,
@@ -92,36 +92,46 @@ struct Parts {
 }
 
 impl Familiar {
-    /// Whether values of the member are remembered.
-    #[inline]
-    pub(super) fn remembers(member: Member) -> bool {
-        index(member).is_some()
-    }
-
     /// Where the member's value ends that starts at `start`, and what is known of it, if anything is. `path` is what the
     /// event asks for.
+    #[inline(always)]
     pub(super) fn find(
         &mut self,
         member: Member,
         src: &[u8],
         start: usize,
         path: &[u8],
-    ) -> Option<(usize, Known)> {
+    ) -> Option<(usize, &Known)> {
         let at = index(member)?;
         let guess = self.guess(at, path).map_or(0, |guess| usize::from(*guess));
-        let table = self.members.get(at)?;
-        let is_there = |place: usize| {
-            let value = table.get(place)?;
-            let end = start + value.bytes.len();
-            let is_it = value.known.number != 0 && *src.get(start..end)? == *value.bytes;
-            is_it.then_some((place, end, value.known))
+        let place = if self.is_at(at, guess, src, start) {
+            if at == USER {
+                self.user = guess as u16;
+            }
+            guess
+        } else {
+            self.find_elsewhere(member, src, start, path)?
         };
-        let found = is_there(guess).or_else(|| places(member, src, start).find_map(is_there));
-        let (place, end, known) = found?;
-        if place != guess || at == USER && usize::from(self.user) != place {
-            self.came(at, path, place);
-        }
-        Some((end, known))
+        let value = self.members.get(at)?.get(place)?;
+        Some((start + value.bytes.len(), &value.known))
+    }
+
+    /// The same where it is not what was guessed: the place of the value.
+    #[inline(never)]
+    fn find_elsewhere(&mut self, member: Member, src: &[u8], start: usize, path: &[u8]) -> Option<usize> {
+        let at = index(member)?;
+        let place = places(member, src, start).find(|&place| self.is_at(at, place, src, start))?;
+        self.came(at, path, place);
+        Some(place)
+    }
+
+    /// Whether the value at `place`, of the member at `at`, is the one that starts at `start`.
+    #[inline(always)]
+    fn is_at(&self, at: usize, place: usize, src: &[u8], start: usize) -> bool {
+        let value = self.members.get(at).and_then(|table| table.get(place));
+        value.is_some_and(|value| {
+            value.known.number != 0 && src.get(start..start + value.bytes.len()) == Some(&*value.bytes)
+        })
     }
 
     /// Remembers the member's value that stands there, of an event that asks for `path`.
@@ -131,7 +141,7 @@ impl Familiar {
         src: &[u8],
         value: Range<usize>,
         path: &[u8],
-    ) -> Option<Known> {
+    ) -> Option<&Known> {
         let start = value.start;
         let bytes = src.get(value)?;
         // The status of a failure names the object.
@@ -164,10 +174,11 @@ impl Familiar {
         self.bytes -= value.bytes.len();
         *value = Value { bytes: bytes.into(), known };
         self.came(at, path, first);
-        Some(known)
+        Some(&self.members.get(at)?.get(first)?.known)
     }
 
     /// Where the value of the member at `at` may stand, if it came in the usual company.
+    #[inline(always)]
     fn guess(&mut self, at: usize, path: &[u8]) -> Option<&mut u16> {
         if at == USER {
             let beginning = path.get(..BEGINNING).unwrap_or(path);
@@ -178,6 +189,7 @@ impl Familiar {
     }
 
     /// Takes note of where it stands.
+    #[inline(never)]
     fn came(&mut self, at: usize, path: &[u8], place: usize) {
         let place = u16::try_from(place).unwrap_or_default();
         if at == USER {
@@ -328,9 +340,9 @@ mod tests {
     fn what_starts_like_a_known_value_and_goes_on_is_another() {
         let mut familiar = Familiar::default();
         let kept = br#"{"username":"jane"}"#;
-        let known = familiar.keep(Member::User, kept, 0..kept.len(), b"").unwrap();
-        assert_eq!(familiar.find(Member::User, kept, 0, b""), Some((kept.len(), known)));
-        assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), Some((kept.len(), known)));
+        let known = *familiar.keep(Member::User, kept, 0..kept.len(), b"").unwrap();
+        assert_eq!(familiar.find(Member::User, kept, 0, b""), Some((kept.len(), &known)));
+        assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), Some((kept.len(), &known)));
         for other in
             [&br#"{"username":"jane","groups":[]}"#[..], br#"{"username":"janet"}"#, br#"{"username":"jane""#]
         {

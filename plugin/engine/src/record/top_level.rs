@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, skip_string, skip_value, skip_whitespace, stands_at};
+use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
 use std::ops::Range;
 
 /// A single pass over an object's members.
@@ -14,10 +14,9 @@ pub(crate) struct TopLevel<'a> {
     high_bits: u64,
 }
 
-/// A member whose value has not been looked at.
+/// Where a member begins whose value has not been looked at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Name<'a> {
-    pub(crate) text: Text<'a>,
+pub(crate) struct Name {
     /// Offset of the quote that opens the name.
     pub(crate) start: usize,
     /// Offset of the value's first byte.
@@ -61,12 +60,13 @@ impl<'a> TopLevel<'a> {
 
     /// The next member's name and place; none at the closing brace, when nothing but whitespace follows it.
     pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Place)>, Unreadable> {
-        let Some(name) = self.next_name()? else { return Ok(None) };
-        Ok(Some((name.text, self.skip_value(name)?)))
+        let Some((text, name)) = self.next_name()? else { return Ok(None) };
+        Ok(Some((text, self.skip_value(name)?)))
     }
 
-    /// The next member's name; none as for [`next`](Self::next). Its value is to be skipped before anything else.
-    pub(crate) fn next_name(&mut self) -> Result<Option<Name<'a>>, Unreadable> {
+    /// The next member's name and where it stands; none as for [`next`](Self::next). Its value is to be skipped before
+    /// anything else.
+    pub(crate) fn next_name(&mut self) -> Result<Option<(Text<'a>, Name)>, Unreadable> {
         let src = self.src;
         let mut pos = skip_whitespace(src, self.pos);
         match src.get(pos) {
@@ -86,30 +86,27 @@ impl<'a> TopLevel<'a> {
             return expected(colon, "a colon");
         }
         let text = Text::new(src.get(start + 1..end - 1).unwrap_or_default());
-        Ok(Some(Name { text, start, value: skip_whitespace(src, colon + 1) }))
-    }
-
-    /// The next member's name if what stands next is just `introduction`: a comma, the name in quotes, a colon, ASCII and
-    /// without escapes. Where it is not, nothing has been read.
-    #[inline]
-    pub(crate) fn next_name_if(&mut self, introduction: &[u8]) -> Option<Name<'a>> {
-        let value = self.pos + introduction.len();
-        let found = stands_at(self.src, self.pos, introduction);
-        // After other members than the first there is a comma.
-        if !found || self.first || matches!(self.src.get(value), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            return None;
-        }
-        let start = self.pos + 1;
-        Some(Name { text: Text::new(self.src.get(start + 1..value - 2)?), start, value })
+        Ok(Some((text, Name { start, value: skip_whitespace(src, colon + 1) })))
     }
 
     /// Skips the value of the member whose name has just been read.
-    pub(crate) fn skip_value(&mut self, name: Name<'a>) -> Result<Place, Unreadable> {
-        let end = match self.src.get(name.value) {
-            Some(b'"') => skip_string(self.src, name.value + 1, &mut self.high_bits)?,
-            _ => skip_value(self.src, name.value, &mut self.high_bits)?,
-        };
+    pub(crate) fn skip_value(&mut self, name: Name) -> Result<Place, Unreadable> {
+        let end = self.value_end(name.value)?;
         Ok(self.skip_to(name, end))
+    }
+
+    /// Where the value ends that starts at `start`. Does not go there.
+    pub(crate) fn value_end(&mut self, start: usize) -> Result<usize, Unreadable> {
+        match self.src.get(start) {
+            Some(b'"') => self.string_end(start),
+            _ => Ok(skip_value(self.src, start, &mut self.high_bits)?),
+        }
+    }
+
+    /// The same for a string.
+    #[inline(always)]
+    pub(crate) fn string_end(&mut self, start: usize) -> Result<usize, Unreadable> {
+        Ok(skip_string(self.src, start + 1, &mut self.high_bits)?)
     }
 
     /// The same for a value of a known form: `read` gives what it says and where it ends, and proves it to be JSON. Where
@@ -117,20 +114,29 @@ impl<'a> TopLevel<'a> {
     #[inline]
     pub(crate) fn read_value<T>(
         &mut self,
-        name: Name<'a>,
+        start: usize,
         read: impl FnOnce(&'a [u8], usize, &mut u64) -> Option<(T, usize)>,
-    ) -> Option<(T, Place)> {
-        let (value, end) = read(self.src, name.value, &mut self.high_bits)?;
-        Some((value, self.skip_to(name, end)))
+    ) -> Option<(T, usize)> {
+        read(self.src, start, &mut self.high_bits)
+    }
+
+    /// Where the next member begins, with the comma before it, or the object ends, whitespace aside.
+    pub(crate) fn offset(&self) -> usize {
+        self.pos
+    }
+
+    /// Goes on at what [`offset`](Self::offset) is to be.
+    pub(crate) fn go_to(&mut self, offset: usize) {
+        self.pos = offset;
     }
 
     /// Goes on behind the value of the member whose name has just been read, known to end at `end`.
-    pub(crate) fn skip_to(&mut self, name: Name<'a>, end: usize) -> Place {
+    pub(crate) fn skip_to(&mut self, name: Name, end: usize) -> Place {
         self.pos = end;
         Place { name: name.start, value: name.value, end }
     }
 
-    fn finish(&mut self, close: usize) -> Result<Option<Name<'a>>, Unreadable> {
+    fn finish<T>(&mut self, close: usize) -> Result<Option<T>, Unreadable> {
         let rest = skip_whitespace(self.src, close + 1);
         if rest != self.src.len() {
             return expected(rest, "the end of the record");
