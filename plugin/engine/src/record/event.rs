@@ -156,7 +156,7 @@ struct Usual {
 }
 
 /// The members as kube-apiserver writes them, by their number.
-const USUAL: [Usual; Member::COUNT] = {
+static USUAL: [Usual; Member::COUNT] = {
     const UNSET: Usual =
         Usual { words: [0; 4], length: 0, unused: 0, member: Member::Kind, form: Form::Text };
     let mut all = [UNSET; Member::COUNT];
@@ -191,7 +191,7 @@ const USUAL: [Usual; Member::COUNT] = {
 impl Usual {
     /// Whether the member's name and the value's first byte are what a part of a record begins with.
     ///
-    /// By words, since a comparison of slices is a call, and of the first most that stand elsewhere can be told.
+    /// By words, since a comparison of slices is a call. The first word tells most members that stand elsewhere.
     #[inline(always)]
     fn begins(&self, part: &[[u8; 8]; 4]) -> bool {
         let [first, second, third, fourth] = part;
@@ -594,13 +594,12 @@ impl<'a> Event<'a> {
             };
             self.in_order &= self.last.is_none_or(|last| last < member);
             self.last = Some(member);
-            if member.form() == Form::Body && self.head_is_complete() {
-                self.paused = Some((member, name));
+            if member.form() == Form::Body && self.pauses_at(member, name) {
                 return Ok(());
             }
             let place = match familiar.as_deref_mut() {
                 Some(familiar) if member.form() == Form::Familiar && self.is_first(member) => {
-                    let end = self.unusual_familiar_end(member, name.value, familiar)?;
+                    let end = self.unexpected_end(member, name.value, familiar)?;
                     self.scanner.skip_to(name, end)
                 }
                 _ => self.scanner.skip_value(name)?,
@@ -635,9 +634,8 @@ impl<'a> Event<'a> {
                 (Form::Familiar, None) => self.scanner.value_end(name.value)?,
                 (Form::Reference, _) => self.reference_end(name.value)?,
                 (Form::Body, _) => {
-                    if self.head_is_complete() {
+                    if self.pauses_at(member, name) {
                         last = member;
-                        self.paused = Some((member, name));
                     }
                     break;
                 }
@@ -687,7 +685,26 @@ impl<'a> Event<'a> {
     ) -> Result<usize, Unreadable> {
         let src = self.object.0;
         let path = self.first.get(Member::RequestUri as usize).map_or(&[][..], |path| path.0);
-        let (end, known) = match familiar.find(member, src, start, path) {
+        let Some((end, known)) = familiar.find(member, src, start, path) else {
+            return self.unexpected_end(member, start, familiar);
+        };
+        if let Some(slot) = familiar::index(member).and_then(|at| self.known.get_mut(at)) {
+            *slot = *known;
+        }
+        Ok(end)
+    }
+
+    /// The same for a value that is not the one expected, which is kept if it is new. Out of line, since that is rare.
+    #[inline(never)]
+    fn unexpected_end(
+        &mut self,
+        member: Member,
+        start: usize,
+        familiar: &mut Familiar,
+    ) -> Result<usize, Unreadable> {
+        let src = self.object.0;
+        let path = self.first.get(Member::RequestUri as usize).map_or(&[][..], |path| path.0);
+        let (end, known) = match familiar.find_elsewhere(member, src, start, path) {
             Some((end, known)) => (end, Some(known)),
             None => {
                 let end = self.scanner.value_end(start)?;
@@ -700,17 +717,6 @@ impl<'a> Event<'a> {
             *slot = *known;
         }
         Ok(end)
-    }
-
-    /// The same for a member that does not come as usual: out of line, that it is not there twice for each event.
-    #[inline(never)]
-    fn unusual_familiar_end(
-        &mut self,
-        member: Member,
-        start: usize,
-        familiar: &mut Familiar,
-    ) -> Result<usize, Unreadable> {
-        self.familiar_end(member, start, familiar)
     }
 
     /// Whether the event has had no such member so far.
@@ -761,6 +767,16 @@ impl<'a> Event<'a> {
     /// The value that stands there.
     fn value_at(&self, place: Place) -> Raw<'a> {
         Raw(self.object.0.get(place.value..place.end).unwrap_or_default())
+    }
+
+    /// Pauses at a body if that is worth it. Returns whether it is.
+    #[inline(never)]
+    fn pauses_at(&mut self, body: Member, name: Name) -> bool {
+        let pauses = self.head_is_complete();
+        if pauses {
+            self.paused = Some((body, name));
+        }
+        pauses
     }
 
     /// Whether everything that a policy and the rules' index ask for has been seen. An event without
@@ -973,6 +989,39 @@ mod tests {
         let event = Event::read(record.as_bytes(), b"audit").unwrap();
         assert_eq!(event.get(Member::RequestObject), Some(Raw(b"{}")));
         assert_eq!(bodies(&record, Bodies::Neither), [(Touched::RequestObject, "{}".to_owned())]);
+    }
+
+    #[test]
+    fn members_are_the_same_with_and_without_spaces() {
+        let value = |member: Member| match member.kind() {
+            Some(Kind::String) => r#""a""#,
+            Some(Kind::Array) => r#"["a"]"#,
+            _ => r#"{"resource":"a"}"#,
+        };
+        for odd in Member::ALL.iter().skip(2) {
+            for (value_of_odd, space) in [(value(*odd), " "), (value(*odd), ""), ("null", "")] {
+                let mut record = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1""#.to_owned();
+                for member in Member::ALL.iter().skip(2) {
+                    let (value, space) =
+                        if member == odd { (value_of_odd, space) } else { (value(*member), "") };
+                    record += &format!(r#","{}":{space}{value}"#, member.name());
+                }
+                record += "}";
+                let event = Event::read(record.as_bytes(), b"audit").unwrap();
+                assert_eq!(event.places.len(), 3, "{record}");
+                for member in Member::ALL.iter().skip(2) {
+                    let value = if member == odd { value_of_odd } else { value(*member) };
+                    let expected = (value != "null").then_some(Raw(value.as_bytes()));
+                    assert_eq!(event.get(*member), expected, "{record}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_reference_without_its_brace_is_not_json() {
+        let record = HEAD.replace(r#""objectRef":{"#, r#""objectRef":["#) + "}";
+        assert!(matches!(Event::read(record.as_bytes(), b"audit"), Err(Unreadable::NotJson(_))));
     }
 
     #[test]

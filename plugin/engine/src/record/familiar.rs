@@ -92,8 +92,8 @@ struct Parts {
 }
 
 impl Familiar {
-    /// Where the member's value ends that starts at `start`, and what is known of it, if anything is. `path` is what the
-    /// event asks for.
+    /// Where the member's value ends that starts at `start`, and what is known of it, if it came in the usual company.
+    /// `path` is what the event asks for.
     #[inline(always)]
     pub(super) fn find(
         &mut self,
@@ -103,26 +103,31 @@ impl Familiar {
         path: &[u8],
     ) -> Option<(usize, &Known)> {
         let at = index(member)?;
-        let guess = self.guess(at, path).map_or(0, |guess| usize::from(*guess));
-        let place = if self.is_at(at, guess, src, start) {
-            if at == USER {
-                self.user = guess as u16;
-            }
-            guess
-        } else {
-            self.find_elsewhere(member, src, start, path)?
-        };
+        let guess = self.guess(at, path).map_or(0, |guess| *guess);
+        let place = usize::from(guess);
+        if !self.is_at(at, place, src, start) {
+            return None;
+        }
+        if at == USER {
+            self.user = guess;
+        }
         let value = self.members.get(at)?.get(place)?;
         Some((start + value.bytes.len(), &value.known))
     }
 
-    /// The same where it is not what was guessed: the place of the value.
-    #[inline(never)]
-    fn find_elsewhere(&mut self, member: Member, src: &[u8], start: usize, path: &[u8]) -> Option<usize> {
+    /// The same if it is known at all.
+    pub(super) fn find_elsewhere(
+        &mut self,
+        member: Member,
+        src: &[u8],
+        start: usize,
+        path: &[u8],
+    ) -> Option<(usize, &Known)> {
         let at = index(member)?;
         let place = places(member, src, start).find(|&place| self.is_at(at, place, src, start))?;
         self.came(at, path, place);
-        Some(place)
+        let value = self.members.get(at)?.get(place)?;
+        Some((start + value.bytes.len(), &value.known))
     }
 
     /// Whether the value at `place`, of the member at `at`, is the one that starts at `start`.
@@ -342,13 +347,15 @@ mod tests {
         let kept = br#"{"username":"jane"}"#;
         let known = *familiar.keep(Member::User, kept, 0..kept.len(), b"").unwrap();
         assert_eq!(familiar.find(Member::User, kept, 0, b""), Some((kept.len(), &known)));
+        assert_eq!(familiar.find_elsewhere(Member::User, kept, 0, b"/api"), Some((kept.len(), &known)));
         assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), Some((kept.len(), &known)));
         for other in
             [&br#"{"username":"jane","groups":[]}"#[..], br#"{"username":"janet"}"#, br#"{"username":"jane""#]
         {
             assert_eq!(familiar.find(Member::User, other, 0, b""), None);
+            assert_eq!(familiar.find_elsewhere(Member::User, other, 0, b""), None);
         }
-        assert_eq!(familiar.find(Member::Annotations, kept, 0, b""), None);
+        assert_eq!(familiar.find_elsewhere(Member::Annotations, kept, 0, b""), None);
     }
 
     #[test]
