@@ -130,10 +130,29 @@ impl Engine {
         out: &mut Vec<u8>,
         witness: &mut impl Witness,
     ) -> Outcome {
-        let result = match self.record(record, None, out, witness) {
+        match self.event(record, None, out, witness) {
+            Ok(outcome) => outcome,
+            Err(refused) => self.other(record, refused, out, witness),
+        }
+    }
+
+    /// A record that was refused as an event. What is one pays nothing for the others.
+    #[cold]
+    #[inline(never)]
+    fn other(
+        &mut self,
+        record: &[u8],
+        refused: Refused,
+        out: &mut Vec<u8>,
+        witness: &mut impl Witness,
+    ) -> Outcome {
+        let result = match self.another_shape(record, refused, None, out, witness) {
             Err(Refused::NotUtf8) => {
                 let mended = String::from_utf8_lossy(record);
-                self.record(mended.as_bytes(), Some(INVALID_UTF8), out, witness)
+                let mended = mended.as_bytes();
+                let note = Some(INVALID_UTF8);
+                self.event(mended, note, out, witness)
+                    .or_else(|refused| self.another_shape(mended, refused, note, out, witness))
             }
             result => result,
         };
@@ -147,17 +166,18 @@ impl Engine {
         std::mem::forget(std::mem::take(&mut self.scratch));
     }
 
-    /// A record of any shape. What is an event itself pays nothing for the others.
-    fn record(
+    /// A record that may hold an event, or several, where it is none itself.
+    fn another_shape(
         &mut self,
         record: &[u8],
+        refused: Refused,
         note: Option<&str>,
         out: &mut Vec<u8>,
         witness: &mut impl Witness,
     ) -> Result<Outcome, Refused> {
-        let why = match self.event(record, note, out, witness) {
-            Err(Refused::Unreadable(why @ (Unreadable::NotAnAuditEvent | Unreadable::WrongType(_)))) => why,
-            result => return result,
+        let why = match refused {
+            Refused::Unreadable(why @ (Unreadable::NotAnAuditEvent | Unreadable::WrongType(_))) => why,
+            refused => return Err(refused),
         };
         let envelope = Envelope::read(record, self.config.output_key.as_bytes())?;
         if envelope.non_ascii && std::str::from_utf8(record).is_err() {
@@ -172,6 +192,7 @@ impl Engine {
     }
 
     /// A record that is an event.
+    #[inline(always)]
     fn event(
         &mut self,
         record: &[u8],
@@ -456,6 +477,7 @@ fn kept_bodies(level: Level) -> Bodies {
 
 /// What changes in the event's bytes: the level, if it does, the bodies that go, and an `audit` object from an earlier pass
 /// where that is due `in_the_event`.
+#[inline(always)]
 fn edit(
     event: &Event<'_>,
     (changes, level): (bool, Level),

@@ -4,7 +4,16 @@
 //! interprets the module gives it a stack of 8 KiB; they are also ten times the code, for each type anew.
 
 /// Sorts; what is equal may change places.
+#[inline(always)]
 pub(crate) fn sort<T: Ord>(items: &mut [T]) {
+    // Most lists have one item, if that.
+    if items.len() > 1 {
+        sort_several(items);
+    }
+}
+
+#[inline(never)]
+fn sort_several<T: Ord>(items: &mut [T]) {
     // Most lists come sorted.
     if items.is_sorted() {
         return;

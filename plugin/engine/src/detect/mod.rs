@@ -411,7 +411,18 @@ impl Selections {
     }
 
     /// The number, from 0, of the first selection that the event meets.
+    #[inline(always)]
     pub fn first_match(
+        &self,
+        scratch: &mut Scratch,
+        event: &Event<'_>,
+        audit: &dyn AuditFields,
+    ) -> Option<usize> {
+        if self.trees.is_empty() { None } else { self.first_of_some(scratch, event, audit) }
+    }
+
+    #[inline(never)]
+    fn first_of_some(
         &self,
         scratch: &mut Scratch,
         event: &Event<'_>,

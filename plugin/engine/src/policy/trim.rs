@@ -61,6 +61,7 @@ enum Part {
 }
 
 /// Cuts `managedFields` in the body that stands at `body`.
+#[inline(never)]
 fn cut_managed_fields(src: &[u8], body: Range<usize>, out: &mut Vec<Range<usize>>) {
     let mut parts = Vec::new();
     let (mut kind, mut api_version) = (None, None);

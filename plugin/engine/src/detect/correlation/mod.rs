@@ -284,7 +284,7 @@ impl Correlations {
                 continue;
             }
             let mut changed = false;
-            state.entries.drain(..).for_each(|entry| changed |= window.add(shape, entry));
+            state.entries.iter().for_each(|&entry| changed |= window.add(shape, entry));
             if !changed || window.is_quiet(shape.span) {
                 continue;
             }
