@@ -9,6 +9,7 @@
 
 use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Few, Found, Reference, Source, View};
+use super::gate::Gate;
 use crate::buffer::Buffer;
 use crate::json::mixed;
 use crate::recent::{Recent, begin_part, end_part, push_part, split_part};
@@ -192,6 +193,19 @@ pub(crate) struct Decided {
     pub(crate) holding: Box<[u32]>,
     /// Those that depend on what does not come again, each with the operations of it that do.
     pub(crate) undecided: Box<[(u32, Box<[Operation]>)]>,
+    /// What events have to have for the last of those to hold, if that is known, and how many come before them.
+    pub(crate) gate: Option<(Gate, usize)>,
+}
+
+impl Decided {
+    /// How many of the undecided trees, from the first, an event may fulfil.
+    #[inline(always)]
+    pub(crate) fn open(&self, event: &Event<'_>) -> usize {
+        match &self.gate {
+            Some((gate, before)) if !gate.is_open(event) => *before,
+            _ => self.undecided.len(),
+        }
+    }
 }
 
 /// Where the answer to a test stands: the dimension and the bit.

@@ -9,6 +9,7 @@
 use super::classes::{Classes, Decided};
 use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
 use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Value};
+use super::gate::Gate;
 use super::members;
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::pairs::Pairs;
@@ -216,31 +217,16 @@ fn evaluate_trees(
     holding: &mut Vec<u32>,
 ) {
     scratch.begin(program);
-    let first = holding.len();
     let mut run = Run { program, scratch, event, audit, members: 0, seen: None, more_seen: Vec::new() };
     let decided = run.find_candidates();
+    let first = holding.len();
     holding.extend_from_slice(&decided.holding);
-    let mut undecided = std::mem::take(&mut run.scratch.candidates);
-    undecided.extend(0..decided.undecided.len());
-    for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
-        if stage != Stage::Immediate {
-            run.look(stage, &decided, &undecided);
+    let open = decided.open(event);
+    if open != 0 {
+        run.decide_undecided(&decided, open, holding);
+        if let Some(found) = holding.get_mut(first..) {
+            sort(found);
         }
-        undecided.retain(|&at| {
-            let Some((tree, operations)) = decided.undecided.get(at) else { return false };
-            let answer = run.decide(operations, stage);
-            if answer == Answer::Yes {
-                holding.push(*tree);
-            }
-            answer == Answer::Unknown
-        });
-        if undecided.is_empty() {
-            break;
-        }
-    }
-    run.scratch.candidates = undecided;
-    if let Some(found) = holding.get_mut(first..) {
-        sort(found);
     }
 }
 
@@ -302,6 +288,7 @@ impl<'e> Run<'_, 'e> {
         let program = self.program;
         self.members = members::all_of_event(program, self.event);
         let (mut holding, mut undecided) = (Vec::new(), Vec::new());
+        let (mut gate, mut behind_it) = (None, Vec::new());
         for (tree, needed) in (0u32..).zip(&program.members) {
             if needed & !self.members != 0 {
                 continue;
@@ -309,13 +296,47 @@ impl<'e> Run<'_, 'e> {
             match self.decide(program.tree(tree), Stage::Class) {
                 Answer::Yes => holding.push(tree),
                 Answer::No => {}
-                Answer::Unknown => undecided.push((tree, self.what_is_left(tree).into())),
+                Answer::Unknown => {
+                    let left: Box<[_]> = self.what_is_left(tree).into();
+                    let needed = Gate::of(program, &left);
+                    gate = gate.or(needed);
+                    let group =
+                        if needed.is_some() && needed == gate { &mut behind_it } else { &mut undecided };
+                    group.push((tree, left));
+                }
             }
         }
+        let before_it = undecided.len();
+        undecided.append(&mut behind_it);
         let (holding, undecided) = (holding.into(), undecided.into());
-        let decided = Arc::new(Decided { members: self.members, holding, undecided });
+        let gate = gate.map(|gate| (gate, before_it));
+        let decided = Arc::new(Decided { members: self.members, holding, undecided, gate });
         self.scratch.classes.remember(Arc::clone(&decided));
         decided
+    }
+
+    /// Appends those of the first undecided trees that hold.
+    #[inline(never)]
+    fn decide_undecided(&mut self, decided: &Decided, open: usize, holding: &mut Vec<u32>) {
+        let mut undecided = std::mem::take(&mut self.scratch.candidates);
+        undecided.extend(0..open);
+        for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
+            if stage != Stage::Immediate {
+                self.look(stage, decided, &undecided);
+            }
+            undecided.retain(|&at| {
+                let Some((tree, operations)) = decided.undecided.get(at) else { return false };
+                let answer = self.decide(operations, stage);
+                if answer == Answer::Yes {
+                    holding.push(*tree);
+                }
+                answer == Answer::Unknown
+            });
+            if undecided.is_empty() {
+                break;
+            }
+        }
+        self.scratch.candidates = undecided;
     }
 
     /// The operations on which a tree depends that the classes of the event's values leave open.

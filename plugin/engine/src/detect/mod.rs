@@ -22,6 +22,7 @@ mod condition;
 mod correlation;
 mod evaluate;
 pub mod fields;
+mod gate;
 mod literals;
 mod members;
 mod modifier;

@@ -286,6 +286,7 @@ fn follows(text: &[char], signs: &[Sign], cased: bool) -> bool {
 const FIELDS: &[&str] = &[
     "verb",
     "level",
+    "requestURI",
     "objectRef.resource",
     "objectRef.subresource",
     "objectRef.name",
@@ -307,7 +308,7 @@ const FIELDS: &[&str] = &[
 
 const WORDS: &[&str] = &[
     "", "a", "b", "A", "ab", "aB", "a*", "*b", "*", "a?", "?", r"\*", r"a\", "é", "get", "list", "pods", "1",
-    "12", "etli", "*etli*", "GetList", "li?t", "xpods*",
+    "12", "etli", "*etli*", "GetList", "li?t", "xpods*", "/&", "/", "B/", "2",
 ];
 
 /// A value of a rule as YAML, which JSON is.
@@ -391,16 +392,22 @@ fn body() -> impl Strategy<Value = Json> {
 
 fn event() -> impl Strategy<Value = Json> {
     let text = || prop::option::of(text());
+    let path = prop::collection::vec(self::text(), 0..8).prop_map(|texts| texts.join("/&"));
     let reference = (text(), text(), text());
     let user = (text(), prop::collection::vec(self::text(), 0..3));
     (
-        (text(), text(), reference, user),
+        (text(), text(), prop::option::of(path), reference, user),
         prop::option::of(select(&[200, 12, 1][..])),
         (text(), prop::option::of(body()), prop::option::of(body())),
         (prop::option::of(body()), prop::option::of(body())),
     )
         .prop_map(
-            |((verb, level, (resource, subresource, name), (username, groups)), code, bodies, foreign)| {
+            |(
+                (verb, level, path, (resource, subresource, name), (username, groups)),
+                code,
+                bodies,
+                foreign,
+            )| {
                 let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1"});
                 let mut set = |path: &[&str], value: Option<Json>| {
                     let Some(value) = value else { return };
@@ -412,6 +419,7 @@ fn event() -> impl Strategy<Value = Json> {
                 };
                 set(&["verb"], verb.map(Json::from));
                 set(&["level"], level.map(Json::from));
+                set(&["requestURI"], path.map(Json::from));
                 set(&["objectRef", "resource"], resource.map(Json::from));
                 set(&["objectRef", "subresource"], subresource.map(Json::from));
                 set(&["objectRef", "name"], name.map(Json::from));
@@ -459,7 +467,9 @@ proptest! {
                 found.push((AuditField::Operator, AuditValue::Text(operator.as_bytes())));
                 named.push(("operator", operator.as_str()));
             }
-            let compiled: Vec<u32> = hits(&rules, &mut scratch, &event.to_string(), &Findings(&found))
+            // As kube-apiserver writes it.
+            let written = event.to_string().replace('&', r"\u0026");
+            let compiled: Vec<u32> = hits(&rules, &mut scratch, &written, &Findings(&found))
                 .into_iter().map(|id| id.0).collect();
             let expected: Vec<u32> = (0..).zip(&texts)
                 .filter(|(_, text)| holds(text.get("detection").unwrap(), event, &named))

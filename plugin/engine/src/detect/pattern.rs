@@ -5,7 +5,7 @@
 //! larger than the rest of the engine.
 
 use super::literals;
-use crate::json::{equal_in_any_case, has_pair, position, position_in_either_case, position_of_pair};
+use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -139,14 +139,20 @@ impl Pattern {
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         if let Form::AnyOf(_, pairs) = &self.form
             && !pairs.is_empty()
-            && !pairs.chunks(2).any(|two| match *two {
-                [one, other] => has_pair(text, [one, other], !self.cased),
-                _ => two.iter().any(|pair| has_pair(text, [*pair, *pair], !self.cased)),
-            })
+            && !pairs.iter().any(|pair| contains(text, pair, self.cased))
         {
             return false;
         }
         self.forms().iter().any(|form| form.is_match(text, self.cased))
+    }
+
+    /// Pairs of bytes such that a text has to have one of them, if that is known.
+    pub(crate) fn pairs(&self) -> Option<&[[u8; 2]]> {
+        match &self.form {
+            Form::Contains(text) => text.last_chunk().map(std::slice::from_ref),
+            Form::AnyOf(_, pairs) => Some(pairs),
+            _ => None,
+        }
     }
 
     /// The forms of which a text has to have one.
@@ -201,8 +207,10 @@ pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
     // Two bytes are seldom found where the rest is not.
     let pair = what.first_chunk::<2>();
     let position = |text| match pair {
-        Some(pair) if cased => position_of_pair(text, *pair, false),
-        Some(pair) => position_of_pair(text, pair.map(|byte| byte.to_ascii_lowercase()), true),
+        Some(&pair) => {
+            let pair = if cased { pair } else { pair.map(|byte| byte.to_ascii_lowercase()) };
+            position_of_pair(text, pair, !cased)
+        }
         None if cased => position(text, *first),
         None => position_in_either_case(text, first.to_ascii_lowercase()),
     };

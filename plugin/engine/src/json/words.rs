@@ -133,31 +133,67 @@ fn find_pair(text: &[u8], pair: [u8; 2], other: [u8; 2], any_case: bool) -> Opti
         (one | first_case) ^ first | (next | second_case) ^ second
     };
     let (sought, others) = (words(pair), words(other));
-    let Some(last) = text.len().checked_sub(9) else {
-        let is_there = |two: &&[u8; 2]| {
-            let [one, next] = two.map(u64::from);
-            [sought, others].iter().any(|pair| differ(one, next, *pair) & 0xff == 0)
-        };
+    find_in_nines(text, |one, next| {
+        let found = below(differ(one, next, sought), 1);
+        if pair == other { found } else { found | below(differ(one, next, others), 1) }
+    })
+}
+
+/// Where `stops` first says that two bytes stand one after the other that are sought. It is given eight bytes and each's next,
+/// and sets the top bits of those that it means, the lowest of which counts.
+#[inline(always)]
+fn find_in_nines(text: &[u8], stops: impl Fn(u64, u64) -> u64) -> Option<usize> {
+    let Some(end) = text.last_chunk::<9>() else {
+        let is_there = |&[one, next]: &[u8; 2]| stops(one.into(), next.into()) & 0x80 != 0;
         return (0..text.len())
-            .find(|&at| text.get(at..).and_then(<[u8]>::first_chunk).as_ref().is_some_and(is_there));
+            .find(|&at| text.get(at..).and_then(<[u8]>::first_chunk).is_some_and(is_there));
     };
-    let mut pos = 0;
+    let mut rest = text;
     loop {
-        let nine: &[u8; 9] = text.get(pos..)?.first_chunk()?;
+        // The last nine bytes may overlap those before, where nothing has been found.
+        let (nine, is_last) = rest.first_chunk().map_or((end, true), |nine| (nine, false));
         let (one, next) = (u64::from_le_bytes(*nine.first_chunk()?), u64::from_le_bytes(*nine.last_chunk()?));
-        let mut found = below(differ(one, next, sought), 1);
-        if pair != other {
-            found |= below(differ(one, next, others), 1);
-        }
+        let found = stops(one, next);
         if found != 0 {
-            return Some(pos + (found.trailing_zeros() >> 3) as usize);
+            let start = text.len() - if is_last { 9 } else { rest.len() };
+            return Some(start + (found.trailing_zeros() >> 3) as usize);
         }
-        if pos == last {
+        if is_last {
             return None;
         }
-        // The last nine bytes may overlap those before, where nothing has been found.
-        pos = (pos + 8).min(last);
+        rest = rest.get(8..)?;
     }
+}
+
+/// Whether JSON may say one of two pairs of visible ASCII characters, in whatever case: false only if it does not. None of
+/// them is a quote or a backslash, or what Kubernetes escapes: `&`, `<` and `>`.
+#[inline(always)]
+pub(crate) fn may_say_pair(json: &[u8], pairs: [[u8; 2]; 2]) -> bool {
+    find_pair_or_backslash(json, pairs).is_some_and(|at| may_say_pair_after(json, at, pairs))
+}
+
+/// The same from where a pair or a backslash has been found. Out of line, as most paths have neither.
+#[cold]
+#[inline(never)]
+fn may_say_pair_after(json: &[u8], at: usize, pairs: [[u8; 2]; 2]) -> bool {
+    let mut found = json.get(at..).unwrap_or_default();
+    while let Some((br"\u0026" | br"\u003c" | br"\u003e", rest)) = found.split_first_chunk::<6>() {
+        let Some(at) = find_pair_or_backslash(rest, pairs) else { return false };
+        found = rest.get(at..).unwrap_or_default();
+    }
+    true
+}
+
+/// Where the first of two pairs may stand, or a backslash, if there is any.
+#[inline(always)]
+fn find_pair_or_backslash(json: &[u8], pairs: [[u8; 2]; 2]) -> Option<usize> {
+    // With the bit set that tells cases apart, other bytes look alike, too, and a backslash like a pipe: seldom.
+    let [sought, others] = pairs.map(|pair| pair.map(|byte| every(byte | CASE as u8)));
+    find_in_nines(json, |one, next| {
+        let (one, next) = (one | CASE, next | CASE);
+        let differ = |[first, second]: [u64; 2]| (one ^ first | next ^ second).wrapping_sub(ONES);
+        (differ(sought) | differ(others) | (one ^ (BACKSLASHES | CASE)).wrapping_sub(ONES)) & HIGH
+    })
 }
 
 /// Whether each byte is a visible ASCII character or, if `lowest` is one, a space, and none is a quote or a backslash.
@@ -234,6 +270,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn most_paths_have_no_rare_pair() {
+        for (path, may_have) in [
+            ("/api/v1/namespaces/shop/pods/web-0/log?container=app", false),
+            ("/apis/coordination.k8s.io/v1/leases?a=1\\u0026watch=true\\u0026b=2", false),
+            ("\\u0026\\u0026", false),
+            ("/api/v1/namespaces/shop/..", true),
+            ("/api/v1\\u0026..", true),
+            ("/api/v1/%2E", true),
+            ("/api/v1\\u002e.", true),
+            ("/..", true),
+            ("/", false),
+        ] {
+            assert_eq!(may_say_pair(path.as_bytes(), [*b"..", *b"%2"]), may_have, "{path}");
+        }
+    }
+
     proptest! {
         #[test]
         fn words_say_what_bytes_say(
@@ -280,6 +333,17 @@ mod tests {
                     has_pair(&text, [pair, other], any_case),
                     text.windows(2).any(|two| [pair, other].contains(&[folded(two[0]), folded(two[1])]))
                 );
+            }
+            let visible = |b: u8| b' ' + b % 0x5f;
+            let pairs = [[byte, lower], [text.first().map_or(byte, |b| *b), byte]].map(|pair| pair.map(visible));
+            let has_one = |text: &[u8]| {
+                text.windows(2).any(|two| pairs.iter().any(|pair| two.eq_ignore_ascii_case(pair)))
+            };
+            prop_assert!(may_say_pair(&text, pairs) || !has_one(&text));
+            if pairs.as_flattened().iter().all(|b| !b"\"\\&<>".contains(b)) {
+                let says: String = text.iter().map(|&b| char::from(visible(b))).collect();
+                let json = format!("{says:?}").replace('&', r"\u0026").replace('<', r"\u003c");
+                prop_assert!(may_say_pair(json.as_bytes(), pairs) || !has_one(says.as_bytes()));
             }
             for lowest in [b' ', b'!'] {
                 let plain = |b: &u8| (lowest..=b'~').contains(b) && *b != b'"' && *b != b'\\';
