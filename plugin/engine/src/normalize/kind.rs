@@ -3,7 +3,7 @@
 use super::classify::{Action, ResourceClass, Subresource, Verb};
 use super::message::{is_word, singular};
 use super::{OperatorType, Settings};
-use crate::record::{Event, Member, ObjectRef};
+use crate::record::{ByRequest, Event, Member, ObjectRef};
 
 /// What follows from who wants what done to which kind of thing, in which namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,31 +68,18 @@ impl Words {
     }
 }
 
-/// For how many kinds of request it is remembered what follows. A power of two.
-const KINDS: usize = 4096;
-
 /// What follows from kinds of request that have come before, for one [`Settings`].
-#[derive(Debug, Default)]
-pub(super) struct Kinds {
-    /// Each with its number, by the last bits of that. Empty until the first has come.
-    known: Vec<Option<(u32, Kind)>>,
-}
+pub(super) type Kinds = ByRequest<Kind>;
 
 impl Kinds {
     /// What follows from the kind of an event's request.
     pub(super) fn of(&mut self, event: &Event<'_>, settings: &Settings) -> Kind {
         let Some(number) = event.request else { return Kind::of(event, settings) };
-        let place = number as usize & (KINDS - 1);
-        if let Some(Some((known, kind))) = self.known.get(place)
-            && *known == number
-        {
+        if let Some(kind) = self.get(number) {
             return *kind;
         }
         let kind = Kind::of(event, settings);
-        self.known.resize(KINDS, None);
-        if let Some(known) = self.known.get_mut(place) {
-            *known = Some((number, kind));
-        }
+        self.put(number, kind);
         kind
     }
 }

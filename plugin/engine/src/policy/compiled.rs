@@ -12,7 +12,7 @@ use super::matching::url_prefix;
 use super::model::{Entry, GroupResources, Rule};
 use super::request::{self, is_named_by_body, is_there, namespace, path, verb};
 use crate::json::Text;
-use crate::record::{Event, ObjectRef, User};
+use crate::record::{ByRequest, Event, ObjectRef, User};
 use crate::sorted::SortedMap;
 use std::iter;
 
@@ -59,7 +59,7 @@ impl Index {
         let mut object = (reference.namespace, reference.name);
         // Most names are not among those that the policy has, and these are all the same to it.
         let name = self.resources.name(reference.name).map_or(0, |number| number + 1);
-        let known = event.request.and_then(|request| memory.get(request, name));
+        let known = event.request.and_then(|request| memory.get(request)).filter(|known| known.name == name);
         if let Some(Remembered { as_path_says: false, rule, .. }) = known {
             return Ok(*rule);
         }
@@ -76,7 +76,7 @@ impl Index {
         }
         let rule = self.look_up(event, Some(object))?;
         if let Some(request) = event.request {
-            memory.put(Remembered { request, name, as_path_says, rule });
+            memory.put(request, Remembered { name, as_path_says, rule });
         }
         Ok(rule)
     }
@@ -134,39 +134,16 @@ impl Index {
     }
 }
 
-/// For how many kinds of request the rule is remembered. A power of two.
-const REQUESTS: usize = 4096;
-
 /// The rules that matched requests seen before. It belongs to one policy and one engine's events.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// By the last bits of the request's number. Empty until the first has come.
-    rules: Vec<Remembered>,
-}
+pub(crate) type Memory = ByRequest<Remembered>;
 
-/// The rule that matches requests of that kind with that name.
-#[derive(Debug, Clone, Copy, Default)]
-struct Remembered {
-    /// [`Event::request`]; 0, which none has, where nothing is remembered.
-    request: u32,
+/// The rule that matches requests of one kind with that name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remembered {
     name: u32,
     /// Whether that is so only if the request's path has the namespace and the name as well.
     as_path_says: bool,
     rule: Option<usize>,
-}
-
-impl Memory {
-    fn get(&self, request: u32, name: u32) -> Option<&Remembered> {
-        let remembered = self.rules.get(request as usize & (REQUESTS - 1))?;
-        (remembered.request == request && remembered.name == name).then_some(remembered)
-    }
-
-    fn put(&mut self, new: Remembered) {
-        self.rules.resize_with(REQUESTS, Remembered::default);
-        if let Some(remembered) = self.rules.get_mut(new.request as usize & (REQUESTS - 1)) {
-            *remembered = new;
-        }
-    }
 }
 
 /// Whether a table has the value or the empty one, so that which of the two it is makes a difference.

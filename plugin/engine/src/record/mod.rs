@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use event::{Bodies, Touched};
 pub use event::{Event, Member, ObjectRef, Place, User};
 pub(crate) use familiar::Familiar;
-pub(crate) use requests::Requests;
+pub(crate) use requests::{ByRequest, Requests};
 pub(crate) use shape::{Envelope, List, Nature};
 pub(crate) use top_level::{Name, TopLevel};
 

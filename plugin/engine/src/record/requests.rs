@@ -54,9 +54,42 @@ impl Requests {
     }
 }
 
+/// What has been found out about kinds of request, by their [numbers](Event::request).
+#[derive(Debug)]
+pub(crate) struct ByRequest<T> {
+    /// Each with its number, by the last bits of that. Empty until the first has come.
+    known: Vec<Option<(u32, T)>>,
+}
+
+impl<T> Default for ByRequest<T> {
+    fn default() -> Self {
+        Self { known: Vec::new() }
+    }
+}
+
+impl<T: Clone> ByRequest<T> {
+    /// What is known of the kind of request with that number.
+    #[inline(always)]
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        match self.known.get(number as usize & (REQUESTS - 1)) {
+            Some(Some((known, found))) if *known == number => Some(found),
+            _ => None,
+        }
+    }
+
+    /// Remembers what is known of it; what shares its place is forgotten.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, number: u32, found: T) {
+        self.known.resize(REQUESTS, None);
+        if let Some(place) = self.known.get_mut(number as usize & (REQUESTS - 1)) {
+            *place = Some((number, found));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Requests;
+    use super::{ByRequest, REQUESTS, Requests};
     use crate::record::{Event, Familiar};
 
     /// The numbers of events one after the other, each a change to the same one.
@@ -95,6 +128,21 @@ mod tests {
         let twice = [&others[..], &others[..]].concat();
         let expected: Vec<_> = (1..=11).chain(1..=11).map(Some).collect();
         assert_eq!(numbers(&twice), expected);
+    }
+
+    #[test]
+    fn what_is_known_is_that_of_the_number_or_nothing() {
+        let mut known = ByRequest::default();
+        assert_eq!(known.get(1), None);
+        let places = REQUESTS as u32;
+        for number in 0..3 * places {
+            known.put(number, u64::from(number) + 7);
+            for other in (number % places..4 * places).step_by(REQUESTS) {
+                let expected = (other == number).then_some(u64::from(number) + 7);
+                assert_eq!(known.get(other).copied(), expected);
+            }
+        }
+        assert_eq!(known.known.len(), REQUESTS);
     }
 
     #[test]
