@@ -223,6 +223,45 @@ pub(crate) fn stands_at(src: &[u8], pos: usize, text: &[u8]) -> bool {
         && (matches!(text.len(), 8..=16) || found == text)
 }
 
+/// Whether two texts are the same, without a call for those that are not very short.
+#[inline(always)]
+pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (blocks, _) = left.as_chunks::<32>();
+    let (others, _) = right.as_chunks();
+    if blocks.iter().zip(others).any(|(block, other)| differ(block, other) != 0) {
+        return false;
+    }
+    // The last ones may overlap those before.
+    if let (Some(last), Some(other)) = (left.last_chunk::<32>(), right.last_chunk()) {
+        return differ(last, other) == 0;
+    }
+    if let (Some((first, last)), Some((other, last_other))) = (ends::<16>(left), ends(right)) {
+        return differ(first, other) | differ(last, last_other) == 0;
+    }
+    if let (Some((first, last)), Some((other, last_other))) = (ends::<8>(left), ends(right)) {
+        return differ(first, other) | differ(last, last_other) == 0;
+    }
+    left == right
+}
+
+/// The first bytes and the last ones.
+#[inline(always)]
+fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    Some((text.first_chunk()?, text.last_chunk()?))
+}
+
+/// By which bits two texts differ, all words put together: one decision for all of them.
+#[inline(always)]
+fn differ<const N: usize>(left: &[u8; N], right: &[u8; N]) -> u64 {
+    let (left, _) = left.as_chunks();
+    let (right, _) = right.as_chunks();
+    let words = left.iter().zip(right);
+    words.fold(0, |all, (left, right)| all | u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right))
+}
+
 /// A hash for tables of what has been seen, which anybody can find collisions of: what is found by it is to be compared.
 #[inline]
 pub(crate) fn hash_of_words(text: &[u8]) -> u64 {
@@ -352,6 +391,17 @@ mod tests {
             let swapped: Vec<u8> = other.bytes().map(|b| if b == b'@' { b'`' } else { b.to_ascii_uppercase() }).collect();
             prop_assert_eq!(equal_in_any_case(other.as_bytes(), &swapped), other.as_bytes().eq_ignore_ascii_case(&swapped));
             prop_assert!(equal_in_any_case(other.as_bytes(), other.to_ascii_uppercase().as_bytes()));
+        }
+
+        #[test]
+        fn texts_are_equal_that_differ_nowhere(text in prop::collection::vec(any::<u8>(), 0..140), change in 1..=u8::MAX) {
+            prop_assert!(equal(&text, &text.clone()));
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= change;
+                prop_assert!(!equal(&text, &other));
+                prop_assert!(!equal(&text, &text[..at]));
+            }
         }
     }
 }

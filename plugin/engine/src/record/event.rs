@@ -703,12 +703,11 @@ impl<'a> Event<'a> {
         familiar: &mut Familiar,
     ) -> Result<usize, Unreadable> {
         let src = self.object.0;
-        let path = self.first.get(Member::RequestUri as usize).map_or(&[][..], |path| path.0);
-        let (end, known) = match familiar.find_elsewhere(member, src, start, path) {
+        let (end, known) = match familiar.find_elsewhere(member, src, start) {
             Some((end, known)) => (end, Some(known)),
             None => {
                 let end = self.scanner.value_end(start)?;
-                (end, familiar.keep(member, src, start..end, path))
+                (end, familiar.keep(member, src, start..end))
             }
         };
         if let Some(known) = known

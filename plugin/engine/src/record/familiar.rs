@@ -6,11 +6,12 @@
 //! string does ends with it, since no JSON is the beginning of other JSON of these kinds. Each value has a number that no
 //! other ever has, by which later stages know what they have found out about it.
 //!
-//! Where to look for a value is told by what it came with the last time, and only then by a hash of its bytes: the same
-//! path is mostly asked for by the same user, and a user comes from the same address with the same program.
+//! Where to look for a value is told by what it came with the last time or the one before that, and only then by a hash of
+//! its bytes: the same path is mostly asked for by the same user, and a user comes from the same address with the same
+//! program, and may do what one of two bindings allows.
 
 use super::{Member, User};
-use crate::json::{Raw, Text, hash_of_words, position};
+use crate::json::{Raw, Text, equal, hash_of_words, position};
 use crate::recent::WAYS;
 use std::ops::Range;
 
@@ -49,20 +50,25 @@ const MOST_BYTES: usize = 512 << 10;
 const PARTS: usize = 4;
 
 /// How many beginnings of paths are told apart to guess who asks. A power of two.
-const PATHS: usize = 256;
+const PATHS: usize = 1024;
 
 /// How much of a path is looked at for that, in bytes.
 const BEGINNING: usize = 64;
+
+/// The place where a value was last, and the one before that.
+type Guesses = [u16; 2];
 
 /// The values that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Familiar {
     members: [Vec<Value>; COUNT],
-    /// For each beginning of a path where the user stands who asked last.
-    users: Vec<u16>,
+    /// For each beginning of a path where those users stand who asked last.
+    users: Vec<Guesses>,
     /// For each user where those values of other members stand that came with it last.
-    company: Vec<[u16; COUNT]>,
-    /// Where the last user stands.
+    company: Vec<[Guesses; COUNT]>,
+    /// Where among `users` those stand who ask for what the last event asks for.
+    path: usize,
+    /// Where the last user stands, unless that one is not remembered.
     user: u16,
     bytes: usize,
     /// How many values there have been.
@@ -103,16 +109,16 @@ impl Familiar {
         path: &[u8],
     ) -> Option<(usize, &Known)> {
         let at = index(member)?;
-        let guess = self.guess(at, path).map_or(0, |guess| *guess);
-        let place = usize::from(guess);
-        if !self.is_at(at, place, src, start) {
-            return None;
-        }
         if at == USER {
-            self.user = guess;
+            let beginning = path.get(..BEGINNING).unwrap_or(path);
+            self.path = hash_of_words(beginning) as usize & (PATHS - 1);
         }
-        let value = self.members.get(at)?.get(place)?;
-        Some((start + value.bytes.len(), &value.known))
+        let [last, _] = self.guesses(at).copied().unwrap_or_default();
+        if at == USER {
+            self.user = last;
+        }
+        let value = self.value(at, last.into())?;
+        equal(value.counterpart(src, start)?, &value.bytes).then(|| value.ending(start))
     }
 
     /// The same if it is known at all.
@@ -121,32 +127,27 @@ impl Familiar {
         member: Member,
         src: &[u8],
         start: usize,
-        path: &[u8],
     ) -> Option<(usize, &Known)> {
         let at = index(member)?;
-        let place = places(member, src, start).find(|&place| self.is_at(at, place, src, start))?;
-        self.came(at, path, place);
-        let value = self.members.get(at)?.get(place)?;
-        Some((start + value.bytes.len(), &value.known))
+        let [_, last_but_one] = self.guesses(at).copied().unwrap_or_default();
+        let is_at = |place: &usize| {
+            let value = self.value(at, *place);
+            value.is_some_and(|value| value.counterpart(src, start) == Some(&value.bytes))
+        };
+        let guess = Some(usize::from(last_but_one)).filter(is_at);
+        let place = guess.or_else(|| places(member, src, start).find(is_at))?;
+        self.came(at, place);
+        self.value(at, place).map(|value| value.ending(start))
     }
 
-    /// Whether the value at `place`, of the member at `at`, is the one that starts at `start`.
+    /// The value at `place` of the member at `at`.
     #[inline(always)]
-    fn is_at(&self, at: usize, place: usize, src: &[u8], start: usize) -> bool {
-        let value = self.members.get(at).and_then(|table| table.get(place));
-        value.is_some_and(|value| {
-            value.known.number != 0 && src.get(start..start + value.bytes.len()) == Some(&*value.bytes)
-        })
+    fn value(&self, at: usize, place: usize) -> Option<&Value> {
+        self.members.get(at)?.get(place)
     }
 
-    /// Remembers the member's value that stands there, of an event that asks for `path`.
-    pub(super) fn keep(
-        &mut self,
-        member: Member,
-        src: &[u8],
-        value: Range<usize>,
-        path: &[u8],
-    ) -> Option<&Known> {
+    /// Remembers the member's value that stands there.
+    pub(super) fn keep(&mut self, member: Member, src: &[u8], value: Range<usize>) -> Option<&Known> {
         let start = value.start;
         let bytes = src.get(value)?;
         // The status of a failure names the object.
@@ -178,16 +179,15 @@ impl Familiar {
         let value = values.first_mut()?;
         self.bytes -= value.bytes.len();
         *value = Value { bytes: bytes.into(), known };
-        self.came(at, path, first);
-        Some(&self.members.get(at)?.get(first)?.known)
+        self.came(at, first);
+        self.value(at, first).map(|value| &value.known)
     }
 
     /// Where the value of the member at `at` may stand, if it came in the usual company.
     #[inline(always)]
-    fn guess(&mut self, at: usize, path: &[u8]) -> Option<&mut u16> {
+    fn guesses(&mut self, at: usize) -> Option<&mut Guesses> {
         if at == USER {
-            let beginning = path.get(..BEGINNING).unwrap_or(path);
-            self.users.get_mut(hash_of_words(beginning) as usize & (PATHS - 1))
+            self.users.get_mut(self.path)
         } else {
             self.company.get_mut(usize::from(self.user))?.get_mut(at)
         }
@@ -195,16 +195,30 @@ impl Familiar {
 
     /// Takes note of where it stands.
     #[inline(never)]
-    fn came(&mut self, at: usize, path: &[u8], place: usize) {
+    fn came(&mut self, at: usize, place: usize) {
         let place = u16::try_from(place).unwrap_or_default();
         if at == USER {
             self.user = place;
-            self.users.resize(PATHS, 0);
-            self.company.resize(VALUES, [0; COUNT]);
+            self.users.resize(PATHS, Guesses::default());
+            self.company.resize(VALUES, Default::default());
         }
-        if let Some(guess) = self.guess(at, path) {
-            *guess = place;
+        if let Some(guesses) = self.guesses(at) {
+            *guesses = [place, guesses[0]];
         }
+    }
+}
+
+impl Value {
+    /// What is to be compared with it where a value starts; nothing if it is none.
+    #[inline(always)]
+    fn counterpart<'a>(&self, src: &'a [u8], start: usize) -> Option<&'a [u8]> {
+        src.get(start..start + self.bytes.len()).filter(|_| self.known.number != 0)
+    }
+
+    /// Where it ends that starts at `start`, and what is known of it.
+    #[inline(always)]
+    fn ending(&self, start: usize) -> (usize, &Known) {
+        (start + self.bytes.len(), &self.known)
     }
 }
 
@@ -345,17 +359,18 @@ mod tests {
     fn what_starts_like_a_known_value_and_goes_on_is_another() {
         let mut familiar = Familiar::default();
         let kept = br#"{"username":"jane"}"#;
-        let known = *familiar.keep(Member::User, kept, 0..kept.len(), b"").unwrap();
+        let known = *familiar.keep(Member::User, kept, 0..kept.len()).unwrap();
         assert_eq!(familiar.find(Member::User, kept, 0, b""), Some((kept.len(), &known)));
-        assert_eq!(familiar.find_elsewhere(Member::User, kept, 0, b"/api"), Some((kept.len(), &known)));
+        assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), None);
+        assert_eq!(familiar.find_elsewhere(Member::User, kept, 0), Some((kept.len(), &known)));
         assert_eq!(familiar.find(Member::User, kept, 0, b"/api"), Some((kept.len(), &known)));
         for other in
             [&br#"{"username":"jane","groups":[]}"#[..], br#"{"username":"janet"}"#, br#"{"username":"jane""#]
         {
             assert_eq!(familiar.find(Member::User, other, 0, b""), None);
-            assert_eq!(familiar.find_elsewhere(Member::User, other, 0, b""), None);
+            assert_eq!(familiar.find_elsewhere(Member::User, other, 0), None);
         }
-        assert_eq!(familiar.find_elsewhere(Member::Annotations, kept, 0, b""), None);
+        assert_eq!(familiar.find_elsewhere(Member::Annotations, kept, 0), None);
     }
 
     #[test]
@@ -363,12 +378,12 @@ mod tests {
         let mut familiar = Familiar::default();
         for number in 0..10_000 {
             let value = format!(r#"{{"username":"{number}","groups":["{}"]}}"#, "g".repeat(2000));
-            assert!(familiar.keep(Member::User, value.as_bytes(), 0..value.len(), b"").is_some());
+            assert!(familiar.keep(Member::User, value.as_bytes(), 0..value.len()).is_some());
             let kept: usize = familiar.members.iter().flatten().map(|value| value.bytes.len()).sum();
             assert_eq!(kept, familiar.bytes);
             assert!(kept <= MOST_BYTES);
         }
         let long = format!(r#"{{"username":"{}"}}"#, "x".repeat(LONGEST));
-        assert_eq!(familiar.keep(Member::User, long.as_bytes(), 0..long.len(), b""), None);
+        assert_eq!(familiar.keep(Member::User, long.as_bytes(), 0..long.len()), None);
     }
 }
