@@ -60,6 +60,26 @@ impl Buffer {
         }
     }
 
+    /// Appends five numbers, and a piece.
+    #[inline(always)]
+    pub(crate) fn push_numbers(&mut self, numbers: [u64; 5], piece: &[u8]) {
+        let length = 40 + piece.len();
+        let room = self.bytes.get_mut(self.length..).and_then(|room| room.get_mut(..length));
+        match room.and_then(|room| room.split_first_chunk_mut::<40>()) {
+            Some((head, room)) if room.len() == piece.len() => {
+                for (place, number) in head.as_chunks_mut().0.iter_mut().zip(&numbers) {
+                    *place = number.to_le_bytes();
+                }
+                room.copy_from_slice(piece);
+                self.length += length;
+            }
+            _ => {
+                numbers.iter().for_each(|number| self.push_growing(&number.to_le_bytes()));
+                self.push_growing(piece);
+            }
+        }
+    }
+
     /// Has `write` put something else together, and again where it is short of room, with more.
     #[inline(always)]
     pub(crate) fn write<T>(&mut self, write: impl Fn(&mut Room<'_>) -> Result<T, Short>) -> T {

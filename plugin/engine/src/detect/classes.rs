@@ -11,7 +11,7 @@ use super::compile::{Dimension, Operation, Program};
 use super::fields::{AuditField, AuditFields, AuditValue, Few, Found, Reference, Source, View};
 use super::gate::Gate;
 use crate::buffer::Buffer;
-use crate::json::mixed;
+use crate::json::{Raw, mixed};
 use crate::recent::{Recent, begin_part, end_part, push_part, split_part};
 use crate::record::{Event, Member};
 use std::sync::Arc;
@@ -132,6 +132,8 @@ pub(crate) struct Classes {
     place: usize,
     /// Those members, and the event's value in each dimension.
     combined: Buffer,
+    /// How these are written down there.
+    form: Form,
     /// Room for the values where each is looked at by itself.
     values: Buffer,
 }
@@ -147,6 +149,7 @@ impl Default for Classes {
             members: 0,
             place: 0,
             combined: Buffer::default(),
+            form: Form::Several,
             values: Buffer::default(),
         }
     }
@@ -176,6 +179,66 @@ enum Form {
     Several,
 }
 
+/// What a program asks for that follows from numbers where most events have them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AskedByNumber {
+    user_agent: bool,
+    address: bool,
+}
+
+impl AskedByNumber {
+    /// What a program's dimensions ask for, if they ask for nothing else.
+    pub(crate) fn of(program: &Program) -> Option<Self> {
+        let mut asked = Self { user_agent: false, address: false };
+        let is_level = |&field: &u32| match program.field(field).map(|field| &field.source) {
+            Some(&Source::View(view)) => program.view(view) == Some(View::Top(Member::Level)),
+            _ => false,
+        };
+        for dimension in &program.dimensions {
+            match dimension.together {
+                Together::User
+                | Together::ImpersonatedUser
+                | Together::Kind
+                | Together::Namespace
+                | Together::Operator
+                | Together::Few
+                | Together::Exec => {}
+                Together::UserAgent => asked.user_agent = true,
+                Together::Address => asked.address = true,
+                Together::Request if !dimension.fields.iter().any(is_level) => {}
+                Together::Request | Together::Name | Together::RequestUri | Together::Findings => {
+                    return None;
+                }
+            }
+        }
+        Some(asked)
+    }
+}
+
+/// What all values of an event follow from but `stage`, where they have numbers as in most events: without impersonation or
+/// a command.
+#[inline(always)]
+fn numbers(event: &Event<'_>, few: Option<Few>, members: u16, asked: AskedByNumber) -> Option<[u64; 5]> {
+    let few = few.filter(|few| !few.has_exec && few.operator == Some(Member::User))?;
+    let request = event.request?;
+    if event.impersonated_user.is_some() {
+        return None;
+    }
+    let [c1, c2, c3] = match event.raw_response_code() {
+        Some(code) => *<&[u8; 3]>::try_from(code.0).ok()?,
+        None => [0; 3],
+    };
+    let code = u32::from_le_bytes([c1, c2, c3, 0]);
+    let [values @ .., last] = few.values;
+    Some([
+        u64::from(members) << 32 | u64::from(last) << 48 | u64::from(code),
+        request.into(),
+        u64::from_le_bytes(values),
+        if asked.user_agent { event.number(Member::UserAgent)? } else { 0 },
+        if asked.address { event.number(Member::SourceIps)? } else { 0 },
+    ])
+}
+
 /// What the classes of an event decide.
 #[derive(Debug)]
 struct Combination {
@@ -200,9 +263,9 @@ pub(crate) struct Decided {
 impl Decided {
     /// How many of the undecided trees, from the first, an event may fulfil.
     #[inline(always)]
-    pub(crate) fn open(&self, event: &Event<'_>) -> usize {
-        match &self.gate {
-            Some((gate, before)) if !gate.is_open(event) => *before,
+    pub(crate) fn open(&self, program: &Program, event: &Event<'_>) -> usize {
+        match self.gate {
+            Some((gate, before)) if !gate.is_open(program, event) => before,
             _ => self.undecided.len(),
         }
     }
@@ -228,11 +291,20 @@ impl Classes {
         members: u16,
     ) -> Option<Arc<Decided>> {
         self.members = members;
-        let request = event.request.unwrap_or_default();
         self.combined.clear();
-        self.combined.push_both(members.to_le_bytes(), &request.to_le_bytes());
-        combine(program, event, audit, request != 0, &mut self.combined);
-        self.together.get(0, self.combined.bytes())
+        match program.asked_by_number.and_then(|asked| numbers(event, audit.few(), members, asked)) {
+            Some(numbers) => {
+                self.form = Form::Number;
+                self.combined.push_numbers(numbers, event.get(Member::Stage).unwrap_or(Raw(b"")).0);
+            }
+            None => {
+                self.form = Form::Several;
+                let request = event.request.unwrap_or_default();
+                self.combined.push_both(members.to_le_bytes(), &request.to_le_bytes());
+                combine(program, event, audit, request != 0, &mut self.combined);
+            }
+        }
+        self.together.get(self.form as u8, self.combined.bytes())
     }
 
     /// Finds the classes of the event's values. `test` says whether a test holds, or for [`NONE`] whether `user.extra` has
@@ -269,7 +341,7 @@ impl Classes {
             let known = combination.members == self.members && combination.classes[..] == self.classes[..];
             known.then(|| Arc::clone(&combination.decided))
         })?;
-        self.together.put(0, self.combined.bytes(), Arc::clone(&decided));
+        self.together.put(self.form as u8, self.combined.bytes(), Arc::clone(&decided));
         Some(decided)
     }
 
@@ -280,7 +352,7 @@ impl Classes {
         if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();
         }
-        self.together.put(0, self.combined.bytes(), Arc::clone(&decided));
+        self.together.put(self.form as u8, self.combined.bytes(), Arc::clone(&decided));
         self.combinations.swap(self.place, self.place ^ 1);
         if let Some(combination) = self.combinations.get_mut(self.place) {
             let classes = self.classes.as_slice().into();

@@ -10,7 +10,7 @@
 //! - Fields of the bodies form one tree of paths, so that one walk finds the values of all of them, and
 //!   there is no walk unless a tree that is still undecided needs it.
 
-use super::classes::{self, Together};
+use super::classes::{self, AskedByNumber, Together};
 use super::fields::{self, Source, Stage, View};
 use super::members;
 use super::modifier::{Likeness, Matcher};
@@ -125,6 +125,8 @@ pub(crate) struct Program {
     pub(crate) keyword: u32,
     pub(crate) predicates: Vec<Predicate>,
     pub(crate) dimensions: Vec<Dimension>,
+    /// What the dimensions ask for that follows from numbers, if they ask for nothing else.
+    pub(crate) asked_by_number: Option<AskedByNumber>,
     pub(crate) operations: Vec<Operation>,
     /// Where each tree stands in `operations`.
     pub(crate) trees: Vec<(u32, u32)>,
@@ -362,6 +364,7 @@ impl Builder {
         let trees = 0..to_u32(self.program.trees.len());
         self.program.members = trees.map(|tree| members::of_tree(&self.program, tree)).collect();
         self.find_dimensions();
+        self.program.asked_by_number = AskedByNumber::of(&self.program);
         self.program.id = PROGRAMS.fetch_add(1, Ordering::Relaxed);
         self.program
     }

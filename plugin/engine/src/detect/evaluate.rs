@@ -221,7 +221,7 @@ fn evaluate_trees(
     let decided = run.find_candidates();
     let first = holding.len();
     holding.extend_from_slice(&decided.holding);
-    let open = decided.open(event);
+    let open = decided.open(program, event);
     if open != 0 {
         run.decide_undecided(&decided, open, holding);
         if let Some(found) = holding.get_mut(first..) {

@@ -93,9 +93,9 @@ pub(crate) enum Form {
     Suffix(Bytes),
     Contains(Bytes),
     Steps(Box<[Step]>),
-    /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`]. Where pairs of bytes are
-    /// given, a text without any of them has none of the forms.
-    AnyOf(Box<[Form]>, Box<[[u8; 2]]>),
+    /// Any of these forms, two or more, none of which is such a list: see [`Pattern::forms`]. Where texts are given, a text
+    /// without any of them has none of the forms.
+    AnyOf(Box<[Form]>, Box<[Bytes]>),
 }
 
 /// A string pattern. Unless `cased`, its letters are in lower case.
@@ -137,21 +137,21 @@ impl Pattern {
     }
 
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        if let Form::AnyOf(_, pairs) = &self.form
-            && !pairs.is_empty()
-            && !pairs.iter().any(|pair| contains(text, pair, self.cased))
+        if let Form::AnyOf(_, needed) = &self.form
+            && !needed.is_empty()
+            && !needed.iter().any(|needed| contains(text, needed, self.cased))
         {
             return false;
         }
         self.forms().iter().any(|form| form.is_match(text, self.cased))
     }
 
-    /// Pairs of bytes such that a text has to have one of them, if that is known.
-    pub(crate) fn pairs(&self) -> Option<&[[u8; 2]]> {
+    /// Texts of which a text has to have one; none where that is not known.
+    pub(crate) fn needed(&self) -> &[Bytes] {
         match &self.form {
-            Form::Contains(text) => text.last_chunk().map(std::slice::from_ref),
-            Form::AnyOf(_, pairs) => Some(pairs),
-            _ => None,
+            Form::Contains(text) => std::slice::from_ref(text),
+            Form::AnyOf(_, needed) => needed,
+            _ => &[],
         }
     }
 
@@ -170,8 +170,8 @@ impl Form {
         match <[_; 1]>::try_from(forms) {
             Ok([only]) => only,
             Err(forms) => {
-                let pairs = common_pairs(&forms);
-                Self::AnyOf(forms.into(), pairs.into())
+                let common = common_texts(&forms);
+                Self::AnyOf(forms.into(), common.into())
             }
         }
     }
@@ -227,22 +227,32 @@ pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
     false
 }
 
-/// Fewer pairs of bytes than there are forms, such that each form wants one of them contained; none where there are no
-/// such.
-fn common_pairs(forms: &[Form]) -> Vec<[u8; 2]> {
-    let wanted = |form: &Form| match form {
-        Form::Contains(text) => text.windows(2).filter_map(|pair| pair.try_into().ok()).collect(),
-        _ => Vec::new(),
-    };
-    let mut left: Vec<Vec<[u8; 2]>> = forms.iter().map(wanted).collect();
-    let mut pairs = Vec::new();
-    while let Some(first) = left.first() {
-        let crowd = |pair: &[u8; 2]| left.iter().filter(|wanted| wanted.contains(pair)).count();
-        let Some(best) = first.iter().copied().max_by_key(crowd) else { return Vec::new() };
-        left.retain(|wanted| !wanted.contains(&best));
-        pairs.push(best);
+/// Fewer texts than there are forms, such that each form wants one of them contained; none where there are no such. They are
+/// of two bytes, the first of three where that does not make them more.
+fn common_texts(forms: &[Form]) -> Vec<Bytes> {
+    let wanted = |form: &Form| if let Form::Contains(text) = form { text.clone() } else { Bytes::default() };
+    let wanted: Vec<Bytes> = forms.iter().map(wanted).collect();
+    let mut common = common_beginning_with(&wanted, 3);
+    let by_pairs = common_beginning_with(&wanted, 2);
+    if common.is_empty() || common.len() > by_pairs.len() {
+        common = by_pairs;
     }
-    if pairs.len() < forms.len() { pairs } else { Vec::new() }
+    if common.len() < forms.len() { common } else { Vec::new() }
+}
+
+/// Texts of which each of `wanted` contains one, the first of that length and the others of two bytes, if there are any.
+fn common_beginning_with(wanted: &[Bytes], mut length: usize) -> Vec<Bytes> {
+    let has = |text: &Bytes, part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    let mut left: Vec<&Bytes> = wanted.iter().collect();
+    let mut common = Vec::new();
+    while let Some(first) = left.first() {
+        let crowd = |part: &&[u8]| left.iter().filter(|wanted| has(wanted, part)).count();
+        let Some(best) = first.windows(length).max_by_key(crowd) else { return Vec::new() };
+        left.retain(|wanted| !has(wanted, best));
+        common.push(best.to_vec().into());
+        length = 2;
+    }
+    common
 }
 
 fn one_of(text: &[u8], sorted: &[Bytes], cased: bool) -> bool {

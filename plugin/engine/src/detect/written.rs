@@ -177,12 +177,12 @@ impl Writer {
                     }
                 }
             }
-            Form::AnyOf(forms, pairs) => {
+            Form::AnyOf(forms, needed) => {
                 self.byte(b'+');
                 self.number(forms.len());
                 // None of them is a list of forms itself.
                 forms.iter().for_each(|form| self.form(form));
-                self.texts(pairs);
+                self.texts(needed);
             }
         }
     }
@@ -305,8 +305,8 @@ impl Reader<'static> {
         if self.0.first() == Some(&b'+') {
             self.byte()?;
             let forms = self.list(Self::one_form)?;
-            let pairs = self.list(|reader| reader.text()?.try_into().ok())?;
-            return Some(Form::AnyOf(forms.into(), pairs.into()));
+            let needed = self.list(|reader| Some(reader.text()?.into()))?;
+            return Some(Form::AnyOf(forms.into(), needed.into()));
         }
         self.one_form()
     }
