@@ -213,6 +213,17 @@ const BEGINNING: &[u8] = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1""#;
 const KIND: Range<usize> = 8..15;
 const API_VERSION: Range<usize> = 29..BEGINNING.len();
 
+/// The members that a policy and the rules' index ask for, a bit for each. An event without `objectRef` has small bodies if
+/// any, so it is not worth telling late from absent.
+const HEAD: u32 = 1 << Member::ApiVersion as u32
+    | 1 << Member::Level as u32
+    | 1 << Member::AuditId as u32
+    | 1 << Member::Stage as u32
+    | 1 << Member::RequestUri as u32
+    | 1 << Member::Verb as u32
+    | 1 << Member::User as u32
+    | 1 << Member::ObjectRef as u32;
+
 /// Where a member stands in the event's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -390,8 +401,9 @@ pub struct Event<'a> {
     object: Raw<'a>,
     /// The first value of each member; empty where that is null.
     first: [Raw<'a>; Member::COUNT],
-    /// The members that have been seen, a bit for each.
+    /// The members that have been seen, a bit for each, and those of them that are null.
     seen: u32,
+    null: u32,
     /// `user`; empty where authentication failed or the member is missing.
     pub user: User<'a>,
     /// `impersonatedUser`
@@ -485,6 +497,7 @@ impl<'a> Event<'a> {
             object: Raw(object),
             first: [ABSENT; Member::COUNT],
             seen: 0,
+            null: 0,
             user: User::default(),
             impersonated_user: None,
             object_ref: None,
@@ -755,6 +768,7 @@ impl<'a> Event<'a> {
         let value = self.value_at(place);
         let kind = value.kind();
         if kind == Kind::Null {
+            self.null |= 1 << member as u32;
             return;
         }
         if member.kind() != Some(kind) && member.is_typed() {
@@ -769,30 +783,13 @@ impl<'a> Event<'a> {
     }
 
     /// Pauses at a body if that is worth it. Returns whether it is.
-    #[inline(never)]
+    #[inline(always)]
     fn pauses_at(&mut self, body: Member, name: Name) -> bool {
-        let pauses = self.head_is_complete();
+        let pauses = self.seen & !self.null & HEAD == HEAD;
         if pauses {
             self.paused = Some((body, name));
         }
         pauses
-    }
-
-    /// Whether everything that a policy and the rules' index ask for has been seen. An event without
-    /// `objectRef` has small bodies if any, so it is not worth telling late from absent.
-    fn head_is_complete(&self) -> bool {
-        [
-            Member::ApiVersion,
-            Member::Level,
-            Member::AuditId,
-            Member::Stage,
-            Member::RequestUri,
-            Member::Verb,
-            Member::User,
-            Member::ObjectRef,
-        ]
-        .into_iter()
-        .all(|member| self.get(member).is_some())
     }
 
     /// Whether a byte above 0x7f may stand in what has been read: only then can it be other than UTF-8.
@@ -818,12 +815,11 @@ impl<'a> Event<'a> {
 
     fn look_into_small_members(&mut self, is_v1: bool) -> Result<(), Unreadable> {
         self.check_types()?;
-        let user = |member| {
-            let value = self.get(member)?;
-            Some(self.known(member).map_or_else(|| User::read(value), |known| known.user(value)))
-        };
-        (self.user, self.impersonated_user) =
-            (user(Member::User).unwrap_or_default(), user(Member::ImpersonatedUser));
+        self.user = self.user_in(Member::User).unwrap_or_default();
+        // Seldom there, and to ask for it is a call.
+        if !self.is_first(Member::ImpersonatedUser) {
+            self.impersonated_user = self.user_in(Member::ImpersonatedUser);
+        }
         if self.object_ref.is_none() {
             self.object_ref = self.get(Member::ObjectRef).map(ObjectRef::read);
         }
@@ -833,6 +829,12 @@ impl<'a> Event<'a> {
             reference.split_group_from_version();
         }
         Ok(())
+    }
+
+    /// The user that a member has.
+    fn user_in(&self, member: Member) -> Option<User<'a>> {
+        let value = self.get(member)?;
+        Some(self.known(member).map_or_else(|| User::read(value), |known| known.user(value)))
     }
 
     fn check_types(&self) -> Result<(), Unreadable> {
