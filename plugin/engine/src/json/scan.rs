@@ -84,7 +84,8 @@ fn first_of(top_bits: NonZero<u64>) -> usize {
     (top_bits.trailing_zeros() >> 3) as usize
 }
 
-/// Goes on in a string that has more than plain characters, or that stands at the end of what there is.
+/// Goes on in a string that has more than plain characters, or that stands at the end of what there is, or where a call is
+/// not too much.
 ///
 /// Out of line, as other things here that are rare: where the module is interpreted, a call takes the longer the more
 /// constants and locals there are in the function, whether they are used or not.
@@ -219,7 +220,18 @@ fn skip_literal(src: &[u8], pos: usize) -> Result<usize, Error> {
 /// Skips the value that starts at `start`, whitespace aside; returns the offset just past it.
 ///
 /// `high_bits` is as for [`skip_string`].
+#[inline(always)]
 pub(crate) fn skip_value(src: &[u8], start: usize, high_bits: &mut u64) -> Result<usize, Error> {
+    match src.get(start) {
+        // To call the other takes longer than to skip most strings.
+        Some(b'"') => skip_odd_string(src, start + 1, high_bits),
+        _ => skip_other_value(src, start, high_bits),
+    }
+}
+
+/// The same for what is no string, or has whitespace before it.
+#[inline(never)]
+fn skip_other_value(src: &[u8], start: usize, high_bits: &mut u64) -> Result<usize, Error> {
     let start = skip_whitespace(src, start);
     match src.get(start) {
         Some(b'{' | b'[') => skip_container(src, start, high_bits),

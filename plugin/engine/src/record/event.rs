@@ -306,25 +306,25 @@ impl<'a> ObjectRef<'a> {
     /// Reads the reference that begins at `start` in a record, where it has only members that the audit API knows, in
     /// the API server's order, each a string, and no spaces. Returns where it ends; what has been read is JSON.
     fn read_usual(src: &'a [u8], start: usize, high_bits: &mut u64) -> Option<(Self, usize)> {
+        // With what stands before them: each reference is to a resource. Of eight bytes and more, most are told by words.
         const NAMES: [&[u8]; 8] = [
-            b"\"resource\":\"",
-            b"\"namespace\":\"",
-            b"\"name\":\"",
-            b"\"uid\":\"",
-            b"\"apiGroup\":\"",
-            b"\"apiVersion\":\"",
-            b"\"resourceVersion\":\"",
-            b"\"subresource\":\"",
+            b"{\"resource\":\"",
+            b",\"namespace\":\"",
+            b",\"name\":\"",
+            b",\"uid\":\"",
+            b",\"apiGroup\":\"",
+            b",\"apiVersion\":\"",
+            b",\"resourceVersion\":\"",
+            b",\"subresource\":\"",
         ];
         let mut texts = [Text::default(); 8];
         let mut is_odd = false;
-        // At the brace, and then at the comma before each member.
         let mut pos = start;
         for (name, text) in NAMES.iter().zip(&mut texts) {
-            let value = pos + 1 + name.len();
-            if !stands_at(src, pos + 1, name) {
+            if !stands_at(src, pos, name) {
                 continue;
             }
+            let value = pos + name.len();
             pos = skip_string(src, value, high_bits).ok()?;
             *text = Text::new(src.get(value..pos - 1)?);
             is_odd |= text.is_empty();

@@ -97,10 +97,7 @@ impl<'a> TopLevel<'a> {
 
     /// Where the value ends that starts at `start`. Does not go there.
     pub(crate) fn value_end(&mut self, start: usize) -> Result<usize, Unreadable> {
-        match self.src.get(start) {
-            Some(b'"') => self.string_end(start),
-            _ => Ok(skip_value(self.src, start, &mut self.high_bits)?),
-        }
+        Ok(skip_value(self.src, start, &mut self.high_bits)?)
     }
 
     /// The same for a string.
