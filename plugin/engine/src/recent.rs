@@ -41,8 +41,16 @@ impl<V: Clone> Recent<V> {
     pub(crate) fn get(&self, form: u8, key: &[u8]) -> Option<V> {
         let first = hash_of_words(key) as usize & (self.most - 1) & !(WAYS - 1);
         let entries = self.entries.get(first..first + WAYS)?;
-        let entry = entries.iter().flatten().find(|entry| entry.form == form && *entry.key == *key)?;
-        Some(entry.value.clone())
+        // A loop, since an iterator over what is there would be another call, or twice the code.
+        for entry in entries {
+            if let Some(entry) = entry
+                && entry.form == form
+                && *entry.key == *key
+            {
+                return Some(entry.value.clone());
+            }
+        }
+        None
     }
 
     /// Remembers what is known of a key that was not.
