@@ -32,6 +32,16 @@ pub(super) fn stops(word: u64) -> u64 {
     (special(word) | word) & HIGH
 }
 
+/// Whether scanning does not have to stop at any of these, eight at least.
+#[inline(always)]
+pub(crate) fn is_plain_chunk<const N: usize>(text: &[u8; N]) -> bool {
+    const { assert!(N >= 8) };
+    let (words, _) = text.as_chunks::<8>();
+    // The last ones may overlap those before.
+    let words = words.iter().chain(text.last_chunk::<8>());
+    words.fold(0, |all, &word| all | stops(u64::from_le_bytes(word))) == 0
+}
+
 /// The same without what is not ASCII.
 #[inline(always)]
 pub(super) fn stops_beyond_ascii(word: u64) -> u64 {

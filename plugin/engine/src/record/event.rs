@@ -110,6 +110,9 @@ impl Member {
             Self::Level => Form::Level,
             Self::RequestObject | Self::ResponseObject => Form::Body,
             Self::ObjectRef => Form::Reference,
+            Self::AuditId => Form::Id,
+            Self::Stage => Form::Stage,
+            Self::RequestReceivedTimestamp | Self::StageTimestamp => Form::Time,
             _ if familiar::index(self).is_some() => Form::Familiar,
             _ => Form::Text,
         }
@@ -134,6 +137,12 @@ impl Member {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text,
+    /// A string that is mostly as long as `cb2f1a2e-2ba4-4d7c-a9ed-6f0a7b4a3a55`.
+    Id,
+    /// One that is mostly `ResponseComplete`.
+    Stage,
+    /// One that is mostly as long as `2026-03-02T08:00:00.000001Z`.
+    Time,
     /// A string that may have to be changed.
     Level,
     /// One that is paused at.
@@ -643,6 +652,9 @@ impl<'a> Event<'a> {
             let name = Name { start: start + 1, value: start + usize::from(usual.length) - 1 };
             let end = match (usual.form, familiar.as_deref_mut()) {
                 (Form::Text | Form::Level, _) => self.scanner.string_end(name.value)?,
+                (Form::Id, _) => self.scanner.end_of_string_of::<36>(name.value)?,
+                (Form::Stage, _) => self.scanner.end_of_string_of::<16>(name.value)?,
+                (Form::Time, _) => self.scanner.end_of_string_of::<27>(name.value)?,
                 (Form::Familiar, Some(familiar)) => self.familiar_end(member, name.value, familiar)?,
                 (Form::Familiar, None) => self.scanner.value_end(name.value)?,
                 (Form::Reference, _) => self.reference_end(name.value)?,
@@ -1014,6 +1026,33 @@ mod tests {
                     let value = if member == odd { value_of_odd } else { value(*member) };
                     let expected = (value != "null").then_some(Raw(value.as_bytes()));
                     assert_eq!(event.get(*member), expected, "{record}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn strings_of_usual_lengths_are_strings_like_others() {
+        let values = [
+            (Member::AuditId, "cb2f1a2e-2ba4-4d7c-a9ed-6f0a7b4a3a55"),
+            (Member::Stage, "ResponseComplete"),
+            (Member::StageTimestamp, "2026-03-02T08:00:00.000002Z"),
+        ];
+        for (member, usual) in values {
+            // Characters as they stand in JSON, and what the event then has.
+            for (odd, is_json) in
+                [("x", true), ("\\\"", true), ("\\\\", true), ("é", true), ("\n", false), ("\"", false)]
+            {
+                for at in 0..=usual.len() - odd.len() {
+                    let value = format!("\"{}{odd}{}\"", &usual[..at], &usual[at + odd.len()..]);
+                    let record = format!(
+                        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","{}":{value},"annotations":{{}}}}"#,
+                        member.name()
+                    );
+                    let event = Event::read(record.as_bytes(), b"audit");
+                    let found = event.as_ref().map(|event| (event.get(member).unwrap().0, event.non_ascii()));
+                    let expected = (value.as_bytes(), odd == "é");
+                    assert_eq!(found.ok(), is_json.then_some(expected), "{record}");
                 }
             }
         }

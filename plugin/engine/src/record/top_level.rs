@@ -1,7 +1,7 @@
 //! The members of a record, one by one, proving on the way that the record is JSON.
 
 use super::{Place, Unreadable};
-use crate::json::{self, Text, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Text, is_plain_chunk, skip_string, skip_value, skip_whitespace};
 use std::ops::Range;
 
 /// A single pass over an object's members.
@@ -104,6 +104,16 @@ impl<'a> TopLevel<'a> {
     #[inline(always)]
     pub(crate) fn string_end(&mut self, start: usize) -> Result<usize, Unreadable> {
         Ok(skip_string(self.src, start + 1, &mut self.high_bits)?)
+    }
+
+    /// The same for one that mostly has so many characters: they are looked at all at once.
+    #[inline(always)]
+    pub(crate) fn end_of_string_of<const N: usize>(&mut self, start: usize) -> Result<usize, Unreadable> {
+        let behind = self.src.get(start + 1..).and_then(<[u8]>::split_first_chunk::<N>);
+        match behind {
+            Some((text, [b'"', ..])) if is_plain_chunk(text) => Ok(start + N + 2),
+            _ => self.value_end(start),
+        }
     }
 
     /// The same for a value of a known form: `read` gives what it says and where it ends, and proves it to be JSON. Where
