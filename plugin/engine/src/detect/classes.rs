@@ -254,10 +254,20 @@ pub(crate) struct Decided {
     pub(crate) members: u16,
     /// The trees that hold.
     pub(crate) holding: Box<[u32]>,
-    /// Those that depend on what does not come again, each with the operations of it that do.
-    pub(crate) undecided: Box<[(u32, Box<[Operation]>)]>,
+    /// Those that depend on what does not come again.
+    pub(crate) undecided: Box<[Undecided]>,
     /// What events have to have for the last of those to hold, if that is known, and how many come before them.
     pub(crate) gate: Option<(Gate, usize)>,
+}
+
+/// A tree that is not decided.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    pub(crate) tree: u32,
+    /// The operations of it that are left.
+    pub(crate) operations: Box<[Operation]>,
+    /// The stages in which there is anything to be found out for them, a bit for each: in others, nothing is decided.
+    pub(crate) stages: u8,
 }
 
 impl Decided {
@@ -347,7 +357,7 @@ impl Classes {
 
     /// Remembers what the classes of the last event decide.
     pub(crate) fn remember(&mut self, decided: Arc<Decided>) {
-        let operations = decided.undecided.iter().map(|(_, operations)| 1 + operations.len());
+        let operations = decided.undecided.iter().map(|undecided| 1 + undecided.operations.len());
         self.remembered += decided.holding.len() + operations.sum::<usize>();
         if self.remembered > MOST_REMEMBERED {
             self.forget_combinations();

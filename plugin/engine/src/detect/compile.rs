@@ -19,6 +19,7 @@ use super::pattern::{Expression, Form};
 use super::rule::Report;
 use super::written;
 use crate::hash::Numbering;
+use crate::json::tag;
 use crate::record::Member;
 use crate::sort::sort;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,11 +53,38 @@ pub(crate) struct Field {
 /// A step of a path that some field has.
 #[derive(Debug)]
 pub(crate) struct PathNode {
-    /// By name, sorted.
-    pub(crate) children: Vec<(Box<[u8]>, u32)>,
+    /// Sorted.
+    pub(crate) children: Vec<Named>,
     pub(crate) parent: u32,
     /// The field whose path ends here.
     pub(crate) field: u32,
+}
+
+/// A node below another or a field, by name. Sorted by a number of the name first, which takes no call to compare.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    tag: u64,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) id: u32,
+}
+
+impl Named {
+    fn new(name: &[u8], id: u32) -> Self {
+        Self { tag: tag(name), name: name.into(), id }
+    }
+
+    /// The one of that name among those that are sorted, if it is marked with that epoch.
+    #[inline(never)]
+    pub(crate) fn find(sorted: &[Self], name: &[u8], marks: &[u32], epoch: u32) -> u32 {
+        let tag = tag(name);
+        let first = sorted.partition_point(|named| named.tag < tag);
+        let alike = sorted.get(first..).unwrap_or_default().iter().take_while(|named| named.tag == tag);
+        let is_it = |named: &&Self| {
+            named.name.len() == name.len() && (matches!(name.len(), 4..=8) || *named.name == *name)
+        };
+        let found = { alike }.find(is_it).map(|named| named.id);
+        found.filter(|&id| marks.get(id as usize) == Some(&epoch)).unwrap_or(NONE)
+    }
 }
 
 /// A test, with what it tests.
@@ -119,8 +147,8 @@ pub(crate) struct Program {
     pub(crate) paths: Vec<PathNode>,
     /// Where `user.extra` lies in the tree of paths, or none.
     pub(crate) user_extra: u32,
-    /// Fields that are one name, by name, sorted.
-    pub(crate) bare: Vec<(Box<[u8]>, u32)>,
+    /// Fields that are one name, sorted.
+    pub(crate) bare: Vec<Named>,
     /// The field of keywords, or none.
     pub(crate) keyword: u32,
     pub(crate) predicates: Vec<Predicate>,
@@ -162,6 +190,23 @@ impl Program {
                 let _ = expression.compile();
             }
         }
+    }
+
+    /// The stages in which there is anything to be found out for operations, a bit for each.
+    pub(crate) fn stages_of(&self, operations: &[Operation]) -> u8 {
+        let of_field = |field: u32| self.field(field).map_or(0, |field| field.stage.bit());
+        let of = |operation: &Operation| match *operation {
+            Operation::Group { .. } => 0,
+            Operation::Test { predicate, .. } => {
+                match self.predicate(predicate).map(|predicate| &predicate.test) {
+                    Some(&Test::Value { field, .. }) => of_field(field),
+                    // Values to be compared with those of a dearer field are kept when they come by.
+                    Some(&Test::Reference { left, right, .. }) => of_field(left) | of_field(right),
+                    None => 0,
+                }
+            }
+        };
+        operations.iter().fold(0, |stages, operation| stages | of(operation))
     }
 
     /// The operations of a tree, and where they start.
@@ -526,7 +571,7 @@ impl Builder {
             Some(_) => Stage::Head,
         };
         if Member::named(first).is_none() && first == name {
-            self.program.bare.push((name.as_bytes().into(), id));
+            self.program.bare.push(Named::new(name.as_bytes(), id));
             return Ok((Source::Bare, Stage::Body));
         }
         Ok((Source::Path(self.add_path(name, id)), stage))
@@ -537,11 +582,11 @@ impl Builder {
         for step in path.as_bytes().split(|&byte| byte == b'.') {
             let next = to_u32(self.program.paths.len());
             let Some(node) = self.program.paths.get_mut(at as usize) else { return ROOT };
-            let known = node.children.iter().find(|(name, _)| **name == *step);
+            let known = node.children.iter().find(|child| *child.name == *step);
             at = match known {
-                Some(&(_, child)) => child,
+                Some(child) => child.id,
                 None => {
-                    node.children.push((step.into(), next));
+                    node.children.push(Named::new(step, next));
                     self.program.paths.push(PathNode { children: Vec::new(), parent: at, field: NONE });
                     next
                 }
@@ -573,5 +618,29 @@ fn cost(matcher: &Matcher) -> u32 {
             Form::Steps(_) => 5,
             Form::AnyOf(..) => 6,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NONE, Named, sort};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_has_a_name_is_found_where_it_is_marked(
+            names in prop::collection::btree_set("[ab]{0,9}|(host|x)?serviceAccount(Name)?", 0..40),
+            asked_for in "[ab]{0,9}|(host|y)?serviceAccount(Name)?",
+            marks in prop::collection::vec(1..3_u32, 40),
+        ) {
+            let mut sorted: Vec<Named> =
+                (0..).zip(&names).map(|(id, name)| Named::new(name.as_bytes(), id)).collect();
+            sort(&mut sorted);
+            for name in names.iter().chain([&asked_for]) {
+                let at = names.iter().position(|known| known == name).filter(|&at| marks[at] == 2);
+                let expected = at.map_or(NONE, |at| u32::try_from(at).unwrap());
+                prop_assert_eq!(Named::find(&sorted, name.as_bytes(), &marks, 2), expected);
+            }
+        }
     }
 }

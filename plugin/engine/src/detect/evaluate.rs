@@ -6,15 +6,15 @@
 //! is stored but one bit for each predicate, however large the event is. (Fields that are compared with
 //! fields are the exception, and have their limits here.)
 
-use super::classes::{Classes, Decided};
-use super::compile::{NONE, Operation, Predicate, Program, ROOT, Test};
+use super::classes::{Classes, Decided, Undecided};
+use super::compile::{NONE, Named, Operation, Predicate, Program, ROOT, Test};
 use super::fields::{AuditFields, AuditValue, Decoded, Found, Source, Stage, Value};
 use super::gate::Gate;
 use super::members;
 use super::modifier::{Likeness, Matcher, Number, Place, TimePart};
 use super::pairs::Pairs;
 use super::pattern::{self, Form, Limits};
-use crate::json::{self, Kind, Raw, skip_string, skip_value, skip_whitespace};
+use crate::json::{self, Kind, Raw, position, skip_string, skip_value, skip_whitespace};
 use crate::record::{Event, Member};
 use crate::sort::sort;
 use std::net::IpAddr;
@@ -297,12 +297,13 @@ impl<'e> Run<'_, 'e> {
                 Answer::Yes => holding.push(tree),
                 Answer::No => {}
                 Answer::Unknown => {
-                    let left: Box<[_]> = self.what_is_left(tree).into();
-                    let needed = Gate::of(program, &left);
+                    let operations: Box<[_]> = self.what_is_left(tree).into();
+                    let stages = program.stages_of(&operations);
+                    let needed = Gate::of(program, &operations);
                     gate = gate.or(needed);
                     let group =
                         if needed.is_some() && needed == gate { &mut behind_it } else { &mut undecided };
-                    group.push((tree, left));
+                    group.push(Undecided { tree, operations, stages });
                 }
             }
         }
@@ -321,20 +322,25 @@ impl<'e> Run<'_, 'e> {
         let mut undecided = std::mem::take(&mut self.scratch.candidates);
         undecided.extend(0..open);
         for stage in [Stage::Immediate, Stage::Head, Stage::Body] {
+            let has_stage = |undecided: &Undecided| undecided.stages & stage.bit() != 0;
+            let mut trees = undecided.iter().filter_map(|&at| decided.undecided.get(at));
+            if !trees.any(has_stage) {
+                continue;
+            }
             if stage != Stage::Immediate {
                 self.look(stage, decided, &undecided);
             }
             undecided.retain(|&at| {
-                let Some((tree, operations)) = decided.undecided.get(at) else { return false };
-                let answer = self.decide(operations, stage);
+                let Some(undecided) = decided.undecided.get(at) else { return false };
+                if !has_stage(undecided) {
+                    return true;
+                }
+                let answer = self.decide(&undecided.operations, stage);
                 if answer == Answer::Yes {
-                    holding.push(*tree);
+                    holding.push(undecided.tree);
                 }
                 answer == Answer::Unknown
             });
-            if undecided.is_empty() {
-                break;
-            }
         }
         self.scratch.candidates = undecided;
     }
@@ -558,8 +564,8 @@ impl<'e> Run<'_, 'e> {
         let epoch = self.scratch.epoch;
         self.scratch.bare_sought = false;
         self.scratch.keyword_sought = false;
-        for (_, operations) in undecided.iter().filter_map(|&at| decided.undecided.get(at)) {
-            for &operation in operations {
+        for undecided in undecided.iter().filter_map(|&at| decided.undecided.get(at)) {
+            for &operation in &undecided.operations {
                 let Operation::Test { predicate: id, .. } = operation else { continue };
                 let Some(predicate) = program.predicate(id) else { continue };
                 // Values to be compared with those of a dearer field are kept when they come by.
@@ -615,7 +621,7 @@ impl<'e> Run<'_, 'e> {
     fn walk_head(&mut self) {
         let program = self.program;
         let Some(root) = program.path(ROOT) else { return };
-        for (name, _) in &root.children {
+        for Named { name, .. } in &root.children {
             let member = std::str::from_utf8(name).ok().and_then(Member::named);
             let Some(member) = member.filter(|&member| !is_body(member)) else { continue };
             let Some(value) = self.event.get(member) else { continue };
@@ -631,7 +637,7 @@ impl<'e> Run<'_, 'e> {
         let program = self.program;
         let keyword = self.scratch.keyword_sought;
         let foreign_sought = program.path(ROOT).is_some_and(|root| {
-            root.children.iter().any(|(name, node)| {
+            root.children.iter().any(|Named { name, id: node, .. }| {
                 Scratch::is_marked(&self.scratch.leading, *node, self.scratch.epoch) && !is_member(name)
             })
         });
@@ -665,7 +671,7 @@ impl<'e> Run<'_, 'e> {
                 continue;
             }
             let mut walker = self.walker(false, keyword);
-            let node = walker.step(ROOT, &name);
+            let node = walker.steps(ROOT, &name);
             let bare = walker.bare(&name);
             if node != NONE || bare != NONE || keyword {
                 walker.value(value, node, bare);
@@ -827,45 +833,49 @@ impl Walker<'_> {
     }
 
     /// Where the member `name` of what lies at `node` lies, if anything sought does there or below.
+    #[inline(always)]
     fn step(&self, node: u32, name: &[u8]) -> u32 {
         if node == NONE {
             return NONE;
         }
-        // A dot in a name is no different from a step.
-        let mut at = node;
-        for part in name.split(|&byte| byte == b'.') {
-            at = self.child(at, part);
-            if at == NONE {
-                break;
-            }
+        // Most names that have a dot lead nowhere from the start.
+        let dot = position(name, b'.').unwrap_or(name.len());
+        let (first, rest) = name.split_at_checked(dot).unwrap_or((name, b""));
+        let child = self.child(node, first);
+        if rest.is_empty() || child == NONE {
+            child
+        } else {
+            self.steps(child, rest.get(1..).unwrap_or_default())
         }
-        at
     }
 
+    /// The same where the name may have more dots, which are no different from steps.
+    #[inline(never)]
+    fn steps(&self, node: u32, name: &[u8]) -> u32 {
+        name.split(|&byte| byte == b'.').fold(node, |at, part| self.child(at, part))
+    }
+
+    #[inline(always)]
     fn child(&self, node: u32, name: &[u8]) -> u32 {
-        let Some(node) = self.program.path(node) else { return NONE };
-        node.children
-            .binary_search_by(|(child, _)| child.as_ref().cmp(name))
-            .ok()
-            .and_then(|at| node.children.get(at))
-            .map(|&(_, child)| child)
-            .filter(|&child| Scratch::is_marked(&self.scratch.leading, child, self.scratch.epoch))
-            .unwrap_or(NONE)
+        let children = self.program.path(node).map_or(&[][..], |node| &node.children);
+        Named::find(children, name, &self.scratch.leading, self.scratch.epoch)
     }
 
     /// The sought field that is just this name.
     fn bare(&self, name: &[u8]) -> u32 {
-        self.program
-            .bare
-            .binary_search_by(|(bare, _)| bare.as_ref().cmp(name))
-            .ok()
-            .and_then(|at| self.program.bare.get(at))
-            .map(|&(_, field)| field)
-            .filter(|&field| Scratch::is_marked(&self.scratch.sought, field, self.scratch.epoch))
-            .unwrap_or(NONE)
+        Named::find(&self.program.bare, name, &self.scratch.sought, self.scratch.epoch)
     }
 
+    #[inline(always)]
     fn compare(&mut self, raw: Raw<'_>, node: u32, bare: u32) {
+        if node != NONE || bare != NONE || self.keyword != NONE {
+            self.compare_sought(raw, node, bare);
+        }
+    }
+
+    /// The same where the value may be sought.
+    #[inline(never)]
+    fn compare_sought(&mut self, raw: Raw<'_>, node: u32, bare: u32) {
         let at_node = self.program.path(node).map_or(NONE, |node| node.field);
         let keyword = if matches!(raw.kind(), Kind::String | Kind::Number) { self.keyword } else { NONE };
         for field in [at_node, bare, keyword] {

@@ -222,6 +222,13 @@ pub(crate) enum Stage {
     Body,
 }
 
+impl Stage {
+    /// A bit for each.
+    pub(crate) fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 /// Where a field's values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {

@@ -67,7 +67,7 @@ pub(crate) fn may_have_extra(program: &Program, event: &Event<'_>) -> bool {
         let name = name.decode();
         // A dot in a name is no different from a step.
         let first = name.split(|&byte| byte == b'.').next().unwrap_or_default();
-        asked_for.children.iter().any(|(asked_for, _)| **asked_for == *first)
+        asked_for.children.iter().any(|asked_for| *asked_for.name == *first)
     })
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn may_have_extra(program: &Program, event: &Event<'_>) -> bool {
 pub(crate) fn user_extra(program: &Program) -> u32 {
     let child = |node: u32, name: &[u8]| {
         let children = &program.path(node)?.children;
-        children.iter().find(|(child, _)| **child == *name).map(|&(_, child)| child)
+        children.iter().find(|child| *child.name == *name).map(|child| child.id)
     };
     child(ROOT, Member::User.name().as_bytes()).and_then(|user| child(user, EXTRA)).unwrap_or(NONE)
 }
@@ -84,8 +84,8 @@ pub(crate) fn user_extra(program: &Program) -> u32 {
 fn first_steps(program: &Program, node: u32) -> (&[u8], &[u8]) {
     let name = |node: u32| {
         let parent = program.path(node).and_then(|node| program.path(node.parent));
-        let child = parent.and_then(|parent| parent.children.iter().find(|&&(_, child)| child == node));
-        child.map_or(&b""[..], |(name, _)| name)
+        let child = parent.and_then(|parent| parent.children.iter().find(|child| child.id == node));
+        child.map_or(&b""[..], |child| &child.name)
     };
     let (mut at, mut before) = (node, NONE);
     while let Some(parent) = program.path(at).map(|node| node.parent)

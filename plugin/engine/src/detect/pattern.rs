@@ -5,7 +5,7 @@
 //! larger than the rest of the engine.
 
 use super::literals;
-use crate::json::{equal_in_any_case, position, position_in_either_case, position_of_pair};
+use crate::json::{equal_in_any_case, position_in_case, position_of_pair};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -206,13 +206,10 @@ pub(crate) fn contains(text: &[u8], what: &[u8], cased: bool) -> bool {
     let Some(last_start) = text.len().checked_sub(what.len()) else { return false };
     // Two bytes are seldom found where the rest is not.
     let pair = what.first_chunk::<2>();
+    let folded = |byte: u8| if cased { byte } else { byte.to_ascii_lowercase() };
     let position = |text| match pair {
-        Some(&pair) => {
-            let pair = if cased { pair } else { pair.map(|byte| byte.to_ascii_lowercase()) };
-            position_of_pair(text, pair, !cased)
-        }
-        None if cased => position(text, *first),
-        None => position_in_either_case(text, first.to_ascii_lowercase()),
+        Some(pair) => position_of_pair(text, pair.map(folded), !cased),
+        None => position_in_case(text, folded(*first), !cased),
     };
     let overlap = usize::from(pair.is_some());
     let mut rest = text;

@@ -17,7 +17,7 @@ pub(crate) use walk::element_ranges;
 pub use walk::{Kind, Raw, elements, members};
 pub(crate) use words::{
     HIGH, equal, equal_in_any_case, has_pair, hash_of_words, is_plain, is_plain_chunk, may_say, mixed,
-    position, position_in_either_case, position_of_pair, stands_at,
+    position, position_in_case, position_of_pair, stands_at, tag,
 };
 pub(crate) use write::push_decimal;
 pub use write::{push_escaped, push_number, push_string};

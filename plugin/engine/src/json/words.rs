@@ -83,10 +83,10 @@ pub(super) fn may_have_backslash(text: &[u8]) -> bool {
     }
 }
 
-/// Where in `text` a lower-case letter first stands, in either case; of any other byte, where it stands.
+/// The same, of a lower-case letter in either case if `any_case`.
 #[inline]
-pub(crate) fn position_in_either_case(text: &[u8], lower: u8) -> Option<usize> {
-    find(text, every(lower), if lower.is_ascii_lowercase() { CASE } else { 0 })
+pub(crate) fn position_in_case(text: &[u8], byte: u8, any_case: bool) -> Option<usize> {
+    find(text, every(byte), if any_case && byte.is_ascii_lowercase() { CASE } else { 0 })
 }
 
 #[inline(always)]
@@ -119,6 +119,12 @@ fn last_word(text: &[u8]) -> Option<u64> {
     }
     let (first, last) = (text.first_chunk()?, text.last_chunk()?);
     Some(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32)
+}
+
+/// A number of a text that is seldom that of another: of texts as long as it, of four to eight bytes, never.
+#[inline(always)]
+pub(crate) fn tag(text: &[u8]) -> u64 {
+    last_word(text).unwrap_or_else(|| text.iter().fold(0, |tag, &byte| tag << 8 | u64::from(byte)))
 }
 
 /// Where in `text` two bytes first stand one after the other; lower-case letters in either case if `any_case`.
@@ -378,7 +384,7 @@ mod tests {
             }
             let lower = byte.to_ascii_lowercase();
             prop_assert_eq!(
-                position_in_either_case(&text, lower),
+                position_in_case(&text, lower, true),
                 text.iter().position(|b| b.to_ascii_lowercase() == lower)
             );
             for any_case in [false, true] {
