@@ -139,6 +139,8 @@ pub(crate) struct Classes {
 }
 
 impl Default for Classes {
+    // Out of line: it is long, and wanted where all is forgotten and where values have not come before.
+    #[inline(never)]
     fn default() -> Self {
         Self {
             dimensions: Vec::new(),

@@ -112,31 +112,40 @@ struct Container {
 }
 
 impl Scratch {
+    #[inline(always)]
     fn begin(&mut self, program: &Program) {
-        let (predicates, fields, nodes) =
-            (program.predicates.len(), program.fields.len(), program.paths.len());
         if self.program != Some(program.id) || self.epoch >= u32::MAX / 2 {
-            self.program = Some(program.id);
-            self.epoch = 0;
-            for (marks, length) in [
-                (&mut self.memo, predicates),
-                (&mut self.awaited, predicates),
-                (&mut self.sought, fields),
-                (&mut self.keeping, fields),
-                (&mut self.leading, nodes),
-            ] {
-                marks.clear();
-                marks.resize(length, 0);
-            }
-            self.pending.clear();
-            self.pending.resize_with(fields, Vec::new);
-            self.classes.begin(program);
+            self.forget(program);
         }
         self.epoch += 1;
         self.kept.clear();
         self.kept_bytes.clear();
         self.candidates.clear();
         self.limits = Limits::default();
+    }
+
+    /// Forgets everything, for another program. Out of line, as the constants of a function cost at each call where the
+    /// module is interpreted.
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, program: &Program) {
+        let (predicates, fields, nodes) =
+            (program.predicates.len(), program.fields.len(), program.paths.len());
+        self.program = Some(program.id);
+        self.epoch = 0;
+        for (marks, length) in [
+            (&mut self.memo, predicates),
+            (&mut self.awaited, predicates),
+            (&mut self.sought, fields),
+            (&mut self.keeping, fields),
+            (&mut self.leading, nodes),
+        ] {
+            marks.clear();
+            marks.resize(length, 0);
+        }
+        self.pending.clear();
+        self.pending.resize_with(fields, Vec::new);
+        self.classes.begin(program);
     }
 
     fn answer(&self, predicate: u32) -> Answer {
