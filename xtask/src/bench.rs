@@ -2,7 +2,7 @@
 //!
 //! - [`programs`] runs the criterion benches: the module in wasmtime against `serde_json` and VRL, and what its cost
 //!   grows by
-//! - [`fluent_bit`] runs Fluent Bit without a filter, with one that does nothing, with ours, interpreted and compiled ahead
+//! - [`fluent_bit`] runs Fluent Bit without a filter, with those that do the least, with ours, interpreted and compiled ahead
 //!   of time, and with a Lua script
 
 mod fluent_bit;

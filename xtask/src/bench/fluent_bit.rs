@@ -1,5 +1,5 @@
-//! Fluent Bit over a log: without a filter, with a WASM filter that returns its input, with ours, and with a Lua script
-//! that does a part of what ours does.
+//! Fluent Bit over a log: without a filter, with a WASM filter that returns its input, with one that only hands out what
+//! ours makes, with ours, and with a Lua script that does a part of what ours does.
 //!
 //! Before anything is timed, what each lets through is counted: a filter that loses records is fast.
 
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
+use wasm_encoder::{ConstExpr, DataSection, Section as _};
 
 use super::{median, succeed};
 
@@ -19,7 +20,13 @@ const LOG_BYTES: u64 = 48 * 1024 * 1024;
 const ROUNDS: usize = 7;
 
 /// The least that a WASM filter can do.
-const IDENTITY: &str = include_str!("identity.wat");
+const LEAST: &str = include_str!("least.wat");
+
+/// Where [`LEAST`] looks for what it hands out.
+const ANSWERS: u32 = 16 << 20;
+
+/// For how many records it has answers, which it gives over and over.
+const MOST_ANSWERS: usize = 1000;
 
 /// What somebody would write in Lua.
 const LUA: &str = include_str!("ack-policy.lua");
@@ -37,8 +44,17 @@ enum Output {
 struct Contender {
     name: &'static str,
     filters: String,
-    /// Whether each record comes out, or only what ACK's policy keeps.
-    keeps_all: bool,
+    keeps: Keeps,
+}
+
+/// Which records come out.
+#[derive(Clone, Copy)]
+enum Keeps {
+    All,
+    /// Those that ACK's policy keeps.
+    AsPolicySays,
+    /// As many as there are among [`answers`].
+    Answers,
 }
 
 /// Prints what each filter costs beside the others.
@@ -47,17 +63,22 @@ pub(super) fn run(root: &Path, program: &Path, log: Option<&Path>) -> Result<()>
     let host_harness = super::host_harness(root)?;
     let input = directory.join("input.jsonl");
     super::write_log(&input, LOG_BYTES, log, &host_harness)?;
-    let contenders = contenders(root, &directory, compiler(program).as_deref())?;
-
     let read = count_lines(&input)?;
-    let kept = {
-        let output = directory.join("kept.jsonl");
-        let file = File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
-        succeed(Command::new(&host_harness).args(["run", "--quiet"]).arg(&input).stdout(file))?;
-        count_lines(&output)?
-    };
+    let output = directory.join("kept.jsonl");
+    let file = File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
+    succeed(Command::new(&host_harness).args(["run", "--quiet"]).arg(&input).stdout(file))?;
+    let kept = count_lines(&output)?;
+    let answers = answers(&output, read, kept)?;
+    let contenders = contenders(root, &directory, &answers, compiler(program).as_deref())?;
+
     for contender in &contenders {
-        let expected = if contender.keeps_all { read } else { kept };
+        let expected = match contender.keeps {
+            Keeps::All => read,
+            Keeps::AsPolicySays => kept,
+            Keeps::Answers => (0..read)
+                .filter(|turn| answers.get(turn % answers.len()).is_some_and(Option::is_some))
+                .count(),
+        };
         let records = directory.join("records.jsonl");
         // Fluent Bit would append.
         let _ = fs::remove_file(&records);
@@ -88,38 +109,81 @@ pub(super) fn run(root: &Path, program: &Path, log: Option<&Path>) -> Result<()>
     Ok(())
 }
 
-fn contenders(root: &Path, directory: &Path, compiler: Option<&Path>) -> Result<Vec<Contender>> {
+/// What to hand out: the first records that our filter keeps, and in between nothing, so often as it drops one.
+fn answers(kept: &Path, records_read: usize, records_kept: usize) -> Result<Vec<Option<Vec<u8>>>> {
+    let log = fs::read(kept).with_context(|| format!("cannot read {}", kept.display()))?;
+    let mut lines = log.split_inclusive(|byte| *byte == b'\n');
+    let kept_until = |turn: usize| turn * records_kept / records_read.max(1);
+    let is_kept = |turn: usize| kept_until(turn + 1) > kept_until(turn);
+    let answer =
+        |turn| if is_kept(turn) { lines.next().map(|line| line.trim_ascii_end().to_vec()) } else { None };
+    Ok((0..records_read.min(MOST_ANSWERS)).map(answer).collect())
+}
+
+/// The module that hands out `answers`.
+fn handing_out(answers: &[Option<Vec<u8>>]) -> Result<Vec<u8>> {
+    let mut table = u32::try_from(answers.len())?.to_le_bytes().to_vec();
+    let mut texts = Vec::new();
+    let first_text = ANSWERS as usize + 4 * (answers.len() + 1);
+    for answer in answers {
+        let address = if answer.is_some() { u32::try_from(first_text + texts.len())? } else { 0 };
+        table.extend(address.to_le_bytes());
+        if let Some(answer) = answer {
+            texts.extend_from_slice(answer);
+            texts.push(0);
+        }
+    }
+    table.append(&mut texts);
+    let pages = (ANSWERS as usize + table.len()).div_ceil(1 << 16);
+    let roomy =
+        LEAST.replacen("(memory (export \"memory\") 1)", &format!("(memory (export \"memory\") {pages})"), 1);
+    let mut module = wat::parse_str(roomy).context("least.wat")?;
+    let mut data = DataSection::new();
+    data.active(0, &ConstExpr::i32_const(ANSWERS.cast_signed()), table);
+    data.append_to(&mut module);
+    Ok(module)
+}
+
+fn contenders(
+    root: &Path,
+    directory: &Path,
+    answers: &[Option<Vec<u8>>],
+    compiler: Option<&Path>,
+) -> Result<Vec<Contender>> {
     let write = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = directory.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     };
-    let identity = write("identity.wasm", &wat::parse_str(IDENTITY).context("identity.wat")?)?;
+    let least = write("least.wasm", &wat::parse_str(LEAST).context("least.wat")?)?;
+    let handing_out = write("handing-out.wasm", &handing_out(answers)?)?;
     let lua = write("ack-policy.lua", LUA.as_bytes())?;
     let ours = crate::workspace::plugin_directory(root).join("audit_filter.wasm");
     // Without files: the defaults apply.
     let files = directory.join("files");
     fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
-    let wasm = |module: &Path| {
+    let wasm = |module: &Path, function: &str| {
         format!(
-            "    - {{name: wasm, match: '*', wasm_path: '{}', function_name: audit_filter, accessible_paths: '{}'}}\n",
+            "    - {{name: wasm, match: '*', wasm_path: '{}', function_name: {function}, accessible_paths: '{}'}}\n",
             module.display(),
             files.display()
         )
     };
+    let contender = |name, filters, keeps| Contender { name, filters, keeps };
     let lua = format!("    - {{name: lua, match: '*', script: '{}', call: filter}}\n", lua.display());
     let mut contenders = vec![
-        Contender { name: "no filter", filters: String::new(), keeps_all: true },
-        Contender { name: "WASM that returns its input", filters: wasm(&identity), keeps_all: true },
-        Contender { name: "ours: ACK's policy, built-in rules", filters: wasm(&ours), keeps_all: false },
-        Contender { name: "Lua: ACK's policy, the address", filters: lua, keeps_all: false },
+        contender("no filter", String::new(), Keeps::All),
+        contender("WASM that returns its input", wasm(&least, "audit_filter"), Keeps::All),
+        contender("WASM that hands out what ours makes", wasm(&handing_out, "hand_out"), Keeps::Answers),
+        contender("ours: ACK's policy, built-in rules", wasm(&ours, "audit_filter"), Keeps::AsPolicySays),
+        contender("Lua: ACK's policy, the address", lua, Keeps::AsPolicySays),
     ];
     match compiler {
         Some(compiler) => {
             let object = directory.join("audit_filter.aot");
             succeed(Command::new(compiler).arg("--disable-simd").arg("-o").arg(&object).arg(&ours))?;
-            let name = "ours, compiled ahead of time";
-            contenders.push(Contender { name, filters: wasm(&object), keeps_all: false });
+            let filters = wasm(&object, "audit_filter");
+            contenders.push(contender("ours, compiled ahead of time", filters, Keeps::AsPolicySays));
         }
         None => eprintln!("no flb-wamrc beside Fluent Bit or on the PATH: nothing is compiled ahead of time"),
     }
@@ -184,4 +248,15 @@ fn of_children() -> Result<f64> {
 fn count_lines(file: &Path) -> Result<usize> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(bytes.iter().filter(|byte| **byte == b'\n').count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::handing_out;
+
+    #[test]
+    fn what_hands_out_answers_is_a_module() {
+        let answers = [Some(b"{\"a\":1}".to_vec()), None, Some(vec![b'x'; 100_000])];
+        wasmparser::validate(&handing_out(&answers).unwrap()).unwrap();
+    }
 }

@@ -1,5 +1,6 @@
-;; A WASM filter for Fluent Bit that returns each record as it came: what the sandbox and the way to and from JSON cost
-;; whoever filters with WASM at all.
+;; The least that WASM filters for Fluent Bit can do. audit_filter returns each record as it came: what the sandbox and the
+;; way to and from JSON cost whoever filters with WASM at all. hand_out does not look at the record, and returns one of those
+;; that it has been given beforehand: what they cost a filter that makes these.
 (module
   (memory (export "memory") 1)
   (global $next (mut i32) (i32.const 64))
@@ -25,4 +26,13 @@
 
   ;; tag, tag_len, time_sec, time_nsec, record, record_len
   (func (export "audit_filter") (param i32 i32 i32 i32 i32 i32) (result i32)
-    (local.get 4)))
+    (local.get 4))
+
+  ;; At 16 MiB stands how many answers there are, and then the address of each; no record is that large.
+  (global $turn (mut i32) (i32.const 0))
+  (func (export "hand_out") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (local $answer i32)
+    (local.set $answer
+      (i32.load offset=16777220 (i32.shl (i32.rem_u (global.get $turn) (i32.load offset=16777216 (i32.const 0))) (i32.const 2))))
+    (global.set $turn (i32.add (global.get $turn) (i32.const 1)))
+    (local.get $answer)))
