@@ -121,7 +121,7 @@ fn write_log(to: &Path, bytes: u64, log: Option<&Path>, host_harness: &Path) -> 
 /// About what a generated event has.
 const GENERATED_EVENT_BYTES: u64 = 6_000;
 
-/// The middle one, or the mean of the two in the middle.
+/// Sorts, and returns the middle one, or the mean of the two in the middle.
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     let upper = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{directory, host_harness, succeed, write_log};
+use super::{directory, host_harness, median, succeed, write_log};
 
 /// How much each bench reads: enough for the rare large events to count as they do in a day's log.
 const LOG_BYTES: u64 = 24 * 1024 * 1024;
@@ -70,9 +70,9 @@ pub(super) fn run(root: &Path, log: Option<&Path>) -> Result<()> {
     for ((title, ratios), mut rounds) in titles.into_iter().zip([SPEED, COST]).zip(rounds) {
         eprintln!("\ntimes that the first {title} (of {ROUNDS} rounds the median, the least, the most):");
         for ((label, ..), rounds) in ratios.iter().zip(&mut rounds) {
-            rounds.sort_by(f64::total_cmp);
+            let middle = median(rounds);
             let [least, .., most] = &rounds[..] else { continue };
-            eprintln!("  {label:<66}{:>7.2}{least:>7.2}{most:>7.2}", rounds[rounds.len() / 2]);
+            eprintln!("  {label:<66}{middle:>7.2}{least:>7.2}{most:>7.2}");
         }
     }
     Ok(())

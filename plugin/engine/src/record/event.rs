@@ -713,9 +713,7 @@ impl<'a> Event<'a> {
         let Some((end, known)) = familiar.find(member, src, start, path) else {
             return self.unexpected_end(member, start, familiar);
         };
-        if let Some(slot) = familiar::index(member).and_then(|at| self.known.get_mut(at)) {
-            *slot = *known;
-        }
+        self.set_known(member, *known);
         Ok(end)
     }
 
@@ -735,12 +733,18 @@ impl<'a> Event<'a> {
                 (end, familiar.keep(member, src, start..end))
             }
         };
-        if let Some(known) = known
-            && let Some(slot) = familiar::index(member).and_then(|at| self.known.get_mut(at))
-        {
-            *slot = *known;
+        if let Some(known) = known {
+            self.set_known(member, *known);
         }
         Ok(end)
+    }
+
+    /// Takes note of what is known of a member's value.
+    #[inline(always)]
+    fn set_known(&mut self, member: Member, known: Known) {
+        if let Some(slot) = familiar::index(member).and_then(|at| self.known.get_mut(at)) {
+            *slot = known;
+        }
     }
 
     /// Whether the event has had no such member so far.
